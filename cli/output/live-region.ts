@@ -1,0 +1,33 @@
+// The last lines of a terminal, drawn again and again in place. Each drawing is one write, so that no half of it
+// is ever seen; the terminal cuts long lines itself, since a line that wrapped would be two when the cursor goes up.
+
+const escape = '\u001b['
+const withoutWrap = `${escape}?7l`
+const withWrap = `${escape}?7h`
+const clearLine = `${escape}K`
+const clearBelow = `${escape}J`
+
+export interface LiveRegion {
+  /** Replaces what was drawn before. */
+  draw(lines: readonly string[]): void
+  /** Draws these for good; what is written next comes below them. */
+  end(lines: readonly string[]): void
+}
+
+/** Begins at the cursor, which must be at the beginning of a line. */
+export function createLiveRegion(write: (text: string) => void): LiveRegion {
+  let drawn: readonly string[] = []
+  const replaceBy = (lines: readonly string[]) => {
+    const up = drawn.length === 0 ? '' : `${escape}${drawn.length}A`
+    drawn = lines
+    return `${up}\r${lines.map((line) => `${line}${clearLine}\n`).join('')}${clearBelow}`
+  }
+  return {
+    draw(lines) {
+      // A terminal at rest stays at rest: it can be scrolled and copied from.
+      const isSame = lines.length === drawn.length && lines.every((line, index) => line === drawn[index])
+      if (!isSame) write(`${withoutWrap}${replaceBy(lines)}${withWrap}`)
+    },
+    end: (lines) => write(replaceBy(lines)),
+  }
+}

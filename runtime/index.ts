@@ -1,0 +1,23 @@
+// The module 'branchline': all that authors of Dags import, and nothing else. What is exported here is a promise
+// (docs/contract.md); what is not can change with any release.
+
+export type { BashOptions } from './authoring/bash.ts'
+export { bash } from './authoring/bash.ts'
+export type { Link } from './authoring/chain.ts'
+export { chain } from './authoring/chain.ts'
+export type { DataInterval, TaskContext, TaskLog } from './authoring/context.ts'
+export type { Dag } from './authoring/dag.ts'
+export { dag } from './authoring/dag.ts'
+export type { DagOptions } from './authoring/dag-options.ts'
+export type { GroupOptions } from './authoring/group.ts'
+export { group } from './authoring/group.ts'
+export type { InputValues, Orderable, Task, TaskGroup, TaskInputs } from './authoring/handles.ts'
+export type { Jsonified } from './authoring/jsonified.ts'
+export type { Schedule, SchedulePreset } from './authoring/schedule.ts'
+export { task } from './authoring/task.ts'
+export type { TaskDefaults, TaskOptions } from './authoring/task-options.ts'
+export type { TestLogLine } from './authoring/test-attempt.ts'
+export type { TestDagOptions, TestDagRun, TestTaskInstance } from './authoring/test-dag.ts'
+export { testDag } from './authoring/test-dag.ts'
+export type { Duration } from './duration.ts'
+export { DagDefinitionError, TaskFailError, TaskSkipError } from './errors.ts'

@@ -1,0 +1,27 @@
+// The processes' own log (not the tasks'): pino, one JSON object a line, on standard error so that standard
+// output stays free for what a command prints. The message is a constant lower-case phrase; values are fields.
+import { type DestinationStream, type Logger, pino } from 'pino'
+
+export type { Logger } from 'pino'
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+/**
+ * A logger whose lines carry `logger: name`. Writes synchronously: a line is out before the process can die.
+ * @param destination where lines go; default file descriptor 2
+ */
+export function createLogger(
+  name: string,
+  options: { level?: LogLevel; destination?: DestinationStream } = {},
+): Logger {
+  return pino(
+    {
+      level: options.level ?? 'info',
+      base: { logger: name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    options.destination ?? pino.destination({ fd: 2, sync: true }),
+  )
+}

@@ -1,0 +1,46 @@
+// The log file of one attempt. Lines are appended with synchronous writes, so they are in their order and in the
+// file before anything else happens: a killed runner, scheduler or both lose none of them. The file is made with
+// its first line; an attempt that says nothing costs nothing.
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { LogLevel, LogLine, LogStream } from '../log-line.ts'
+
+export interface AttemptLog {
+  /** @param fields further keys of the line; what is not JSON in them becomes text */
+  write(level: LogLevel, stream: LogStream, msg: string, fields?: Record<string, unknown>): void
+  close(): void
+}
+
+/** A log whose lines go to `path`, after those that are there. */
+export function openAttemptLog(path: string): AttemptLog {
+  let fd: number | undefined
+  return {
+    write(level, stream, msg, fields) {
+      if (fd === undefined) {
+        mkdirSync(dirname(path), { recursive: true })
+        fd = openSync(path, 'a')
+      }
+      writeSync(fd, `${lineText({ ts: new Date().toISOString(), level, stream, msg }, fields)}\n`)
+    },
+    close() {
+      if (fd !== undefined) closeSync(fd)
+      fd = undefined
+    },
+  }
+}
+
+function lineText(line: LogLine, fields: Record<string, unknown> | undefined): string {
+  if (fields === undefined) return JSON.stringify(line)
+  const seen = new WeakSet<object>()
+  // A log call never fails: errors, cycles, bigints and functions are written as text.
+  return JSON.stringify({ ...fields, ...line }, (_key, value: unknown) => {
+    if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack }
+    if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol')
+      return String(value)
+    if (typeof value === 'object' && value !== null) {
+      if (seen.has(value)) return '[circular]'
+      seen.add(value)
+    }
+    return value
+  })
+}

@@ -1,0 +1,67 @@
+// The program of a local task runner: a warm process that runs attempts one at a time, as protocol.ts says. It is
+// the leader of a process group, and everything that a task starts is in that group: when the scheduler's end of
+// the orders pipe closes, the whole group is killed, so that nothing outlives the scheduler that knows of it.
+import { openSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
+import { installAuthoring } from '../authoring/authoring-global.ts'
+import { readLines } from '../read-lines.ts'
+import {
+  type AttemptOrder,
+  ordersFd,
+  type RunnerOrder,
+  type RunnerReport,
+  type RunnerSettings,
+  reportsFd,
+} from './protocol.ts'
+import { createRawOutput } from './raw-output.ts'
+import { createTaskRunner } from './task-runner.ts'
+
+const settings = JSON.parse(process.argv[2]!) as RunnerSettings
+process.setSourceMapsEnabled(true)
+installAuthoring()
+
+const journalFd = openSync(join(settings.directory, 'journal'), 'a')
+
+/** A pipe that is full makes a synchronous write fail with EAGAIN where the other end made it non-blocking. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let offset = 0; offset < bytes.length; ) {
+    try {
+      offset += writeSync(fd, bytes, offset)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') killGroup()
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
+    }
+  }
+}
+
+function report(message: RunnerReport): void {
+  const line = `${JSON.stringify(message)}\n`
+  if (message.type === 'start' || message.type === 'finish') writeAll(journalFd, line)
+  writeAll(reportsFd, line)
+}
+
+function killGroup(): void {
+  process.kill(-process.pid, 'SIGKILL')
+}
+
+const rawOutput = createRawOutput(1, openSync(join(settings.directory, 'output-position'), 'w'))
+const runner = createTaskRunner({ settings, rawOutput, report })
+process.on('uncaughtException', (error) => runner.uncaught(error))
+process.on('unhandledRejection', (error) => runner.uncaught(error))
+// The terminal's ctrl-C and a supervisor's SIGTERM are the scheduler's business; it tells the runner what to do.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => {})
+
+const orders = new Socket({ fd: ordersFd, readable: true, writable: false })
+readLines(orders, (line) => {
+  const order = JSON.parse(line) as RunnerOrder
+  if (order.type === 'run') runner.run(order.attempts satisfies AttemptOrder[])
+  else if (order.type === 'cancel') runner.cancel(order.attempt_id, order.reason)
+  else runner.revoke(order.attempt_ids)
+})
+orders.on('close', killGroup)
+orders.on('error', killGroup)
+report({ type: 'ready', pid: process.pid })

@@ -1,0 +1,412 @@
+// The `local` executor: warm task runners on this machine, one attempt at a time in each. Attempts wait here by
+// priority; a runner whose attempts have been short is given a few ahead, so that the pipe's latency is not paid
+// for each, and gives back what it has not begun when one of them turns out long.
+//
+// A runner that dies fails the one attempt that it had begun; what it was given ahead goes to another. Whether an
+// attempt had begun is never guessed: `start` leaves the runner before the task's code runs.
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import TinyQueue from 'tinyqueue'
+import type { Logger } from '../../../runtime/log.ts'
+import type {
+  CancelReason,
+  ErrorReport,
+  RunnerReport,
+  RunnerSettings,
+} from '../../../runtime/task-runner/protocol.ts'
+import type { DispatchOrder, Executor, ExecutorReport } from '../executor.ts'
+import { adoptLocal } from './adopt-local.ts'
+import { isStopped } from './is-stopped.ts'
+import { createReaper } from './reaper.ts'
+import { saveLastOutput, schedulerDirectory } from './runner-directory.ts'
+import { type RunnerProcess, startRunnerProcess } from './runner-process.ts'
+
+export interface LocalExecutorSettings {
+  /** Attempts at once, and so runners. */
+  slots: number
+  /** Directory below which each scheduler has one for its runners. */
+  runnersDir: string
+  /** Between an abort signal and the kill. */
+  killGraceMs: number
+  /** A runner that is stopped and silent for so long is killed. */
+  heartbeatTimeoutMs: number
+  runner: Omit<RunnerSettings, 'directory'>
+  /** Environment of task runners; must not hold the database's credentials. */
+  env: NodeJS.ProcessEnv
+}
+
+/** Attempts given ahead to a runner whose recent attempts took this long on average, at most. */
+const aheadByDuration = [
+  { belowMs: 1, ahead: 32 },
+  { belowMs: 5, ahead: 8 },
+] as const
+/** A runner is told to give back what it was given ahead after one attempt has run for so long. */
+const revokeAfterMs = 25
+/** An idle runner beyond the first ends after so long; starting one takes about 50 ms. */
+const idleRunnerMs = 60_000
+const tickMs = 25
+
+interface Waiting extends DispatchOrder {
+  sequence: number
+}
+
+interface Given {
+  dispatch: DispatchOrder
+  /** null: not begun. */
+  startedAt: number | null
+  /** What ended it from outside, if something did. */
+  cancelReason: CancelReason | null
+  killAt: number | null
+}
+
+interface Runner {
+  process: RunnerProcess
+  isReady: boolean
+  /** Takes one attempt and is replaced after it. */
+  isFresh: boolean
+  /** Takes nothing more and ends when it has nothing left. */
+  isRetiring: boolean
+  /** In the order given; the first is the one that runs or runs next. */
+  given: Map<string, Given>
+  averageMs: number
+  hasRevokePending: boolean
+  heardAt: number
+  idleSince: number
+}
+
+export function createLocalExecutor(deps: {
+  schedulerId: number
+  settings: LocalExecutorSettings
+  onReport: (report: ExecutorReport) => void
+  /** Milliseconds since the epoch: everything that was reported before is committed. */
+  committedUntil: () => number
+  log: Logger
+}): Executor {
+  const { onReport, log } = deps
+  let { settings } = deps
+  const host = hostname()
+  const reaper = createReaper(log)
+  const waiting = new TinyQueue<Waiting>(
+    [],
+    (a, b) => b.priorityWeight - a.priorityWeight || a.sequence - b.sequence,
+  )
+  /** Ids of waiting attempts that were cancelled meanwhile; they are dropped when they come up. */
+  const cancelledWaiting = new Map<string, CancelReason>()
+  const waitingIds = new Set<string>()
+  const runners = new Set<Runner>()
+  /** Runners whose journals may still say something that is not committed. */
+  const ended: { process: RunnerProcess; at: number }[] = []
+  let sequence = 0
+  let runnerNumber = 0
+  let tick: NodeJS.Timeout | undefined
+  let isStopping = false
+
+  const roomOf = (runner: Runner) => {
+    if (!runner.isReady || runner.isRetiring) return 0
+    const ahead = runner.isFresh
+      ? 0
+      : (aheadByDuration.find(({ belowMs }) => runner.averageMs < belowMs)?.ahead ?? 0)
+    return 1 + ahead - runner.given.size
+  }
+
+  function startRunner(isFresh: boolean): Runner {
+    runnerNumber += 1
+    const directory = join(schedulerDirectory(settings.runnersDir, deps.schedulerId), String(runnerNumber))
+    const runner: Runner = {
+      process: startRunnerProcess({
+        settings: { ...settings.runner, directory, ...(isFresh && { max_attempts: 1 }) },
+        env: settings.env,
+        onReport: (report) => reported(runner, report),
+        onExit: (exit) => exited(runner, exit),
+      }),
+      isReady: false,
+      isFresh,
+      isRetiring: false,
+      given: new Map(),
+      averageMs: Number.POSITIVE_INFINITY,
+      hasRevokePending: false,
+      heardAt: Date.now(),
+      idleSince: Date.now(),
+    }
+    runners.add(runner)
+    reaper.add(runner.process.pid)
+    return runner
+  }
+
+  function reported(runner: Runner, report: RunnerReport): void {
+    runner.heardAt = Date.now()
+    if (report.type === 'ready') {
+      runner.isReady = true
+    } else if (report.type === 'start') {
+      const given = runner.given.get(report.attempt_id)!
+      given.startedAt = runner.heardAt
+      const timeoutMs = given.dispatch.order.execution_timeout_ms
+      if (given.cancelReason)
+        runner.process.send({ type: 'cancel', attempt_id: report.attempt_id, reason: given.cancelReason })
+      else if (timeoutMs !== null) timeouts.set(report.attempt_id, runner.heardAt + timeoutMs)
+      onReport({ ...report, hostname: host, pid: runner.process.pid })
+    } else if (report.type === 'revoked') {
+      runner.hasRevokePending = false
+      for (const id of report.attempt_ids) {
+        const { dispatch, cancelReason } = runner.given.get(id)!
+        runner.given.delete(id)
+        putBack(dispatch, cancelReason)
+      }
+    } else if (report.type === 'finish') {
+      runner.given.delete(report.attempt_id)
+      timeouts.delete(report.attempt_id)
+      runner.idleSince = runner.heardAt
+      const durationMs = report.end_ms - report.start_ms
+      runner.averageMs = Number.isFinite(runner.averageMs)
+        ? runner.averageMs * 0.8 + durationMs * 0.2
+        : durationMs
+      if (!report.reusable) runner.isRetiring = true
+      onReport({ ...report, hostname: host, pid: runner.process.pid })
+    }
+    if (report.type === 'heartbeat') return
+    if (runner.isRetiring) retire(runner)
+    scheduleFill()
+  }
+
+  const timeouts = new Map<string, number>()
+
+  /** Ends a runner that has begun nothing more; what it was given ahead is asked back first. */
+  function retire(runner: Runner): void {
+    runner.isRetiring = true
+    if (runner.given.size === 0) runner.process.kill()
+    else revoke(runner)
+  }
+
+  function revoke(runner: Runner): void {
+    if (runner.hasRevokePending) return
+    const ids = [...runner.given].filter(([, given]) => given.startedAt === null).map(([id]) => id)
+    if (ids.length === 0) return
+    runner.hasRevokePending = true
+    runner.process.send({ type: 'revoke', attempt_ids: ids })
+  }
+
+  function exited(runner: Runner, exit: { code: number | null; signal: NodeJS.Signals | null }): void {
+    runners.delete(runner)
+    // Its children may still run: the group is killed with it, begun or not.
+    runner.process.kill()
+    reaper.remove(runner.process.pid)
+    for (const [id, given] of runner.given) {
+      timeouts.delete(id)
+      if (given.startedAt === null) {
+        putBack(given.dispatch, given.cancelReason)
+        continue
+      }
+      const { order } = given.dispatch
+      saveLastOutput(runner.process.directory, order.log_path)
+      log.warn(
+        { attempt_id: id, exit_code: exit.code, signal: exit.signal },
+        'task runner ended during an attempt',
+      )
+      onReport({
+        type: 'finish',
+        attempt_id: id,
+        token: order.token,
+        state: 'failed',
+        retryable: true,
+        result: null,
+        error: endedError(exit, given.cancelReason),
+        exit_code: exit.code,
+        start_ms: given.startedAt,
+        end_ms: Date.now(),
+        hostname: host,
+        pid: runner.process.pid,
+      })
+    }
+    ended.push({ process: runner.process, at: Date.now() })
+    scheduleFill()
+  }
+
+  /** What was given ahead and had not begun waits again. At shutdown it is left queued, for the next scheduler. */
+  function putBack(dispatch: DispatchOrder, cancelReason: CancelReason | null): void {
+    if (cancelReason !== null && cancelReason !== 'shutdown') endUnbegun(dispatch, cancelReason)
+    else enqueue(dispatch)
+  }
+
+  function endUnbegun({ order }: DispatchOrder, reason: CancelReason): void {
+    const now = Date.now()
+    onReport({
+      type: 'finish',
+      attempt_id: order.attempt_id,
+      token: order.token,
+      state: 'failed',
+      retryable: true,
+      result: null,
+      error: { name: 'AttemptCancelled', message: `ended before it began: ${reason}`, stack: null },
+      exit_code: null,
+      start_ms: now,
+      end_ms: now,
+      hostname: null,
+      pid: null,
+    })
+  }
+
+  function enqueue(dispatch: DispatchOrder): void {
+    sequence += 1
+    waitingIds.add(dispatch.order.attempt_id)
+    waiting.push({ ...dispatch, sequence })
+  }
+
+  /** The next waiting attempt that nobody cancelled. */
+  function takeWaiting(): Waiting | undefined {
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const id = next.order.attempt_id
+      waitingIds.delete(id)
+      const reason = cancelledWaiting.get(id)
+      if (reason === undefined) return next
+      cancelledWaiting.delete(id)
+    }
+    return undefined
+  }
+
+  let isFillScheduled = false
+  /** One fill for all reports of this turn: a batch of finishes gives batches of orders. */
+  function scheduleFill(): void {
+    if (isFillScheduled) return
+    isFillScheduled = true
+    queueMicrotask(() => {
+      isFillScheduled = false
+      fill()
+    })
+  }
+
+  function fill(): void {
+    if (isStopping) return
+    const batches = new Map<Runner, DispatchOrder[]>()
+    while (waiting.length > 0) {
+      const isFresh = waiting.peek()!.isolation === 'fresh'
+      const runner = chooseRunner(isFresh)
+      if (!runner) break
+      const next = takeWaiting()
+      if (!next) break
+      runner.given.set(next.order.attempt_id, {
+        dispatch: next,
+        startedAt: null,
+        cancelReason: null,
+        killAt: null,
+      })
+      const batch = batches.get(runner)
+      if (batch) batch.push(next)
+      else batches.set(runner, [next])
+    }
+    for (const [runner, batch] of batches) {
+      runner.process.send({ type: 'run', attempts: batch.map(({ order }) => order) })
+    }
+  }
+
+  /** The runner with the fewest attempts that has room; starts one where slots allow and none is idle. */
+  function chooseRunner(isFresh: boolean): Runner | undefined {
+    let best: Runner | undefined
+    let isStarting = false
+    let idle: Runner | undefined
+    for (const runner of runners) {
+      if (!runner.isReady && runner.isFresh === isFresh) isStarting = true
+      if (runner.isReady && runner.given.size === 0 && !runner.isRetiring) idle = runner
+      if (runner.isFresh !== isFresh || roomOf(runner) <= 0) continue
+      if (!best || runner.given.size < best.given.size) best = runner
+    }
+    if (best && best.given.size === 0) return best
+    if (!isStarting && runners.size < settings.slots) startRunner(isFresh)
+    // All slots hold idle runners of the other kind: one of them makes room.
+    else if (!isStarting && !best && idle && idle.isFresh !== isFresh) retire(idle)
+    return best
+  }
+
+  function onTick(): void {
+    const now = Date.now()
+    while (ended.length > 0 && ended[0]!.at < deps.committedUntil()) ended.shift()!.process.removeDirectory()
+    for (const [id, at] of timeouts) {
+      if (now >= at) {
+        timeouts.delete(id)
+        executor.cancel(id, 'timeout')
+      }
+    }
+    for (const runner of runners) {
+      for (const given of runner.given.values()) {
+        if (given.killAt !== null && now >= given.killAt) runner.process.kill()
+        if (given.startedAt !== null && now - given.startedAt > revokeAfterMs) {
+          runner.averageMs = Math.max(runner.averageMs, now - given.startedAt)
+          revoke(runner)
+        }
+      }
+      const isSilent = now - runner.heardAt > settings.heartbeatTimeoutMs
+      if (isSilent && runner.given.size > 0 && isStopped(runner.process.pid)) {
+        log.warn({ pid: runner.process.pid }, 'task runner is stopped and silent, killing it')
+        runner.process.kill()
+      }
+      if (runner.given.size === 0 && runners.size > 1 && now - runner.idleSince > idleRunnerMs) retire(runner)
+    }
+  }
+
+  const executor: Executor = {
+    name: 'local',
+    async start() {
+      reaper.start()
+      startRunner(false)
+      tick = setInterval(onTick, tickMs)
+    },
+    dispatch(orders) {
+      for (const order of orders) enqueue(order)
+      fill()
+    },
+    cancel(attemptId, reason) {
+      if (waitingIds.has(attemptId)) {
+        cancelledWaiting.set(attemptId, reason)
+        const found = waiting.data.find(({ order }) => order.attempt_id === attemptId)!
+        endUnbegun(found, reason)
+        return
+      }
+      for (const runner of runners) {
+        const given = runner.given.get(attemptId)
+        if (!given || given.cancelReason) continue
+        given.cancelReason = reason
+        given.killAt = Date.now() + settings.killGraceMs
+        if (given.startedAt === null) runner.process.send({ type: 'revoke', attempt_ids: [attemptId] })
+        else runner.process.send({ type: 'cancel', attempt_id: attemptId, reason })
+      }
+    },
+    adopt: (schedulerId, orphans) =>
+      adoptLocal({ runnersDir: settings.runnersDir, schedulerId, orphans, log }),
+    async stop(graceMs) {
+      isStopping = true
+      settings = { ...settings, killGraceMs: graceMs }
+      for (const runner of runners) {
+        for (const id of runner.given.keys()) executor.cancel(id, 'shutdown')
+        retire(runner)
+      }
+      while (runners.size > 0) await delay(5)
+      clearInterval(tick)
+      reaper.stop()
+    },
+  }
+  return executor
+}
+
+function endedError(
+  exit: { code: number | null; signal: NodeJS.Signals | null },
+  cancelReason: CancelReason | null,
+): ErrorReport {
+  const how = exit.signal === null ? `with exit code ${exit.code}` : `by ${exit.signal}`
+  if (cancelReason !== null) {
+    const why = {
+      timeout: 'it took longer than its execution timeout',
+      cancelled: 'it was cancelled',
+      shutdown: 'the scheduler shut down',
+    }
+    return {
+      name: 'AttemptKilled',
+      message: `the attempt was killed after its grace period: ${why[cancelReason]}`,
+      stack: null,
+    }
+  }
+  return {
+    name: 'TaskRunnerEnded',
+    message: `the process that ran the attempt ended ${how} before the task did: the task ended it, it ran out of memory, or somebody killed it`,
+    stack: null,
+  }
+}

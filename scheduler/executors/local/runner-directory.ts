@@ -1,0 +1,106 @@
+// What runners leave on disk, and what the next scheduler reads from it: `<runners>/<scheduler_id>/<number>/` with
+//   process  pid and start time of the runner, to end its group if it still lives
+//   journal  every start and finish that it reported, one JSON object a line (see task-runner/protocol.ts)
+//   output, output-position   file descriptors 1 and 2 of the runner and its children
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { processStartTime } from '../../../runtime/process-start.ts'
+import type { FinishReport, RunnerReport } from '../../../runtime/task-runner/protocol.ts'
+
+export const processFile = (directory: string) => join(directory, 'process')
+export const journalFile = (directory: string) => join(directory, 'journal')
+/** How many bytes of `output` the runner has moved into logs. */
+export const positionFile = (directory: string) => join(directory, 'output-position')
+export const outputFile = (directory: string) => join(directory, 'output')
+
+/** All runners of one scheduler. */
+export function schedulerDirectory(runnersDir: string, schedulerId: number): string {
+  return join(runnersDir, String(schedulerId))
+}
+
+/** Directories of a scheduler's runners; null where this machine has none of it. */
+export function runnerDirectories(runnersDir: string, schedulerId: number): string[] | null {
+  const directory = schedulerDirectory(runnersDir, schedulerId)
+  if (!existsSync(directory)) return null
+  return readdirSync(directory).map((name) => join(directory, name))
+}
+
+/** Removes what runners of schedulers left whose journals nobody needs any more. */
+export function forgetRunners(runnersDir: string, schedulersInUse: ReadonlySet<number>): void {
+  if (!existsSync(runnersDir)) return
+  for (const name of readdirSync(runnersDir)) {
+    if (!schedulersInUse.has(Number(name))) rmSync(join(runnersDir, name), { recursive: true, force: true })
+  }
+}
+
+export interface RunnerProcessRow {
+  pid: number
+  start_time: string | undefined
+}
+
+/** The live process that a directory names; null where it ended or the pid is another's by now. */
+export function liveProcess(directory: string): RunnerProcessRow | null {
+  let row: RunnerProcessRow
+  try {
+    row = JSON.parse(readFileSync(processFile(directory), 'utf8')) as RunnerProcessRow
+  } catch {
+    // Killed between making the directory and naming the process: then no attempt was sent to it.
+    return null
+  }
+  const startTime = processStartTime(row.pid)
+  return startTime !== undefined && startTime === row.start_time ? row : null
+}
+
+export interface JournalEntry {
+  startMs: number
+  pid: number
+  finish: FinishReport | null
+}
+
+/** attempt_id → what the journal says of it. The last line may be cut by a kill; it is not counted then. */
+export function readJournal(directory: string): Map<string, JournalEntry> {
+  const entries = new Map<string, JournalEntry>()
+  let text: string
+  let pid = -1
+  try {
+    text = readFileSync(journalFile(directory), 'utf8')
+    pid = (JSON.parse(readFileSync(processFile(directory), 'utf8')) as RunnerProcessRow).pid
+  } catch {
+    return entries
+  }
+  for (const line of text.split('\n').slice(0, -1)) {
+    const report = JSON.parse(line) as RunnerReport
+    if (report.type === 'start')
+      entries.set(report.attempt_id, { startMs: report.start_ms, pid, finish: null })
+    else if (report.type === 'finish') {
+      const entry = entries.get(report.attempt_id)
+      if (entry) entry.finish = report
+    }
+  }
+  return entries
+}
+
+/**
+ * Moves what a runner that is gone wrote last into the log of the attempt that it was running: its own output
+ * never got there (V8's words on running out of memory, a child's last lines).
+ */
+export function saveLastOutput(directory: string, logPath: string): void {
+  let unmoved: Buffer
+  try {
+    const position = Number(readFileSync(positionFile(directory), 'utf8'))
+    unmoved = readFileSync(outputFile(directory)).subarray(position)
+  } catch {
+    return
+  }
+  const lines = unmoved
+    .toString()
+    .split('\n')
+    .filter((line) => line !== '')
+  if (lines.length === 0) return
+  const ts = new Date().toISOString()
+  mkdirSync(dirname(logPath), { recursive: true })
+  appendFileSync(
+    logPath,
+    lines.map((msg) => `${JSON.stringify({ ts, level: 'info', stream: 'stdout', msg })}\n`).join(''),
+  )
+}

@@ -1,0 +1,77 @@
+// Keeps a scheduler's lease: renews it several times within its length, and hands on what each renewal saw. It
+// also judges whether this scheduler may take over others: only after it has itself held its lease without a gap
+// for a whole length. After an outage of Postgres every lease has run out, and whoever comes back first must not
+// take the runs of those who are about to.
+import { setTimeout as delay } from 'node:timers/promises'
+import { DatabaseUnavailableError, messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { Queryable } from './database/connection.ts'
+import { type Beat, beat } from './database/scheduler-lease.ts'
+
+/** Renewals within one length of the lease: several may fail or come late before it is lost. */
+const beatsPerLease = 5
+
+export interface LeaseKeeper {
+  start(): void
+  /** Whether leases that have run out may be taken over. */
+  mayTakeOver(): boolean
+  stop(): Promise<void>
+}
+
+/** @param deps.onLost the lease is gone: another scheduler has the runs. Called once. */
+export function createLeaseKeeper(deps: {
+  db: Queryable
+  schedulerId: number
+  leaseTtlMs: number
+  onBeat: (beat: Beat) => void
+  onLost: () => void
+  log: Logger
+}): LeaseKeeper {
+  const { db, schedulerId, leaseTtlMs, log } = deps
+  const beatMs = Math.max(20, Math.floor(leaseTtlMs / beatsPerLease))
+  const stopping = new AbortController()
+  let heldSince = performance.now()
+  let renewedAt = performance.now()
+  let isAway = false
+  let running: Promise<void> | undefined
+
+  async function renew(): Promise<void> {
+    const seen = await beat(db, schedulerId, leaseTtlMs)
+    if (stopping.signal.aborted) return
+    if (seen === null) {
+      stopping.abort()
+      deps.onLost()
+      return
+    }
+    const now = performance.now()
+    if (now - renewedAt > leaseTtlMs) heldSince = now
+    renewedAt = now
+    if (isAway) log.info('postgres is back')
+    isAway = false
+    deps.onBeat(seen)
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await renew()
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailableError))
+          log.error({ err: error }, 'lease could not be renewed')
+        else if (!isAway) log.warn({ error: messageOf(error) }, 'postgres is away, everything waits for it')
+        isAway = true
+      }
+      await delay(beatMs, undefined, { signal: stopping.signal }).catch(() => {})
+    }
+  }
+  return {
+    start() {
+      running = run()
+    },
+    mayTakeOver: () => performance.now() - heldSince >= leaseTtlMs,
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}

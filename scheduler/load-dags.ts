@@ -1,0 +1,83 @@
+// From the source to the database: has the loader read what is published, adds what only a scheduler can judge
+// (schedules, executors), and writes the difference.
+import type { DagDefinitionError } from '../runtime/errors.ts'
+import { messageOf } from '../runtime/errors.ts'
+import type { LoadedDag, LoadResult } from '../runtime/loader/load-result.ts'
+import type { Logger } from '../runtime/log.ts'
+import { didYouMean } from '../runtime/nearest.ts'
+import type { Database } from './database/connection.ts'
+import { recordLoad } from './database/record-load.ts'
+import { timetableOf } from './timetable/timetable.ts'
+
+export interface LoadDagsDeps {
+  db: Database
+  load: () => Promise<LoadResult>
+  executorNames: readonly string[]
+  arePausedAtCreation: boolean
+  log: Logger
+}
+
+/** One pass; may be called again at any time. @returns what was loaded */
+export async function loadDags(deps: LoadDagsDeps): Promise<LoadResult> {
+  const load = judge(await deps.load(), deps.executorNames)
+  const { newVersions, stale } = await recordLoad(deps.db, load, {
+    arePausedAtCreation: deps.arePausedAtCreation,
+  })
+  deps.log.info(
+    {
+      commit_sha: load.commit_sha,
+      dags: load.dags.length,
+      rebuilt: load.rebuilt,
+      new_versions: newVersions.length,
+      stale: stale.length,
+      import_errors: load.import_errors.length,
+      duration_ms: Math.round(load.duration_ms),
+    },
+    'dags loaded',
+  )
+  for (const error of load.import_errors) {
+    deps.log.warn({ file: error.file, line: error.line, error: error.message }, 'import error')
+  }
+  return load
+}
+
+/** Dags with a schedule or an executor that cannot be become import errors of their file. */
+function judge(load: LoadResult, executorNames: readonly string[]): LoadResult {
+  const errors = load.dags.flatMap((dag) => {
+    const message = faultOf(dag, executorNames)
+    if (message === undefined) return []
+    return {
+      file: dag.file,
+      error_file: dag.file,
+      line: null,
+      column: null,
+      message: `Dag '${dag.dag_id}': ${message}`,
+      hint: null,
+      stack: null,
+      dag_ids: [dag.dag_id],
+    }
+  })
+  if (errors.length === 0) return load
+  const failed = new Set(errors.map((error) => error.file))
+  const already = new Set(load.import_errors.map((error) => error.file))
+  const firstOfFile = [...new Map(errors.map((error) => [error.file, error])).values()]
+  return {
+    ...load,
+    dags: load.dags.filter((dag) => !failed.has(dag.file)),
+    import_errors: [...load.import_errors, ...firstOfFile.filter((error) => !already.has(error.file))],
+    failed_files: [...load.failed_files, ...failed],
+  }
+}
+
+function faultOf({ manifest }: LoadedDag, executorNames: readonly string[]): string | undefined {
+  try {
+    timetableOf(manifest.schedule)
+  } catch (error) {
+    return messageOf(error as DagDefinitionError)
+  }
+  for (const { task_id, executor } of manifest.tasks) {
+    if (executor === null || executorNames.includes(executor)) continue
+    return `task '${task_id}' names the executor '${executor}', which there is not.${didYouMean(executor, executorNames)} There is: ${executorNames.join(', ')}.`
+  }
+  return undefined
+}

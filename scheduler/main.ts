@@ -1,0 +1,94 @@
+// The program `branchline scheduler`: reads the configuration, wires database, loader and scheduler, and makes a new
+// scheduler whenever one has lost its lease. SIGTERM and SIGINT end it: running attempts are told, get their grace,
+// and are retried elsewhere; what is queued waits for the next scheduler.
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { loadConfig } from '../runtime/config.ts'
+import { ConfigError, DatabaseUnavailableError, messageOf } from '../runtime/errors.ts'
+import { createLoader } from '../runtime/loader/loader.ts'
+import { createLogger, type Logger } from '../runtime/log.ts'
+import { onParentGone } from '../runtime/parent-watch.ts'
+import { type Database, openDatabase } from './database/connection.ts'
+import { migrate } from './database/migrate.ts'
+import { createScheduler } from './scheduler.ts'
+
+/** What task runners do not inherit: they hold no credentials of ours. */
+const withheld = ['BRANCHLINE_DATABASE_URL']
+
+async function main(): Promise<void> {
+  const { values: config } = loadConfig({ env: process.env })
+  const log = createLogger('scheduler', { level: config.log_level })
+  if (config.database_url === null) {
+    throw new ConfigError(
+      'the scheduler needs database_url: set BRANCHLINE_DATABASE_URL, or use `branchline dev`',
+    )
+  }
+  if (config.source_path === null) {
+    throw new ConfigError(
+      'the scheduler needs source_path: set BRANCHLINE_SOURCE_PATH to the link that sync publishes, or to a directory',
+    )
+  }
+  const stopping = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
+  onParentGone(() => process.exit(1))
+
+  const sourcePath = resolve(config.source_path)
+  mkdirSync(config.data_dir, { recursive: true })
+  const db = openDatabase(config.database_url, { applicationName: 'branchline scheduler' })
+  await migrateWhenUp(db, stopping.signal, log)
+  const loader = createLoader({
+    sourcePath,
+    dagsFolder: config.dags_folder,
+    ignoreFile: config.dags_ignore_file,
+    bundlesDir: join(config.data_dir, 'bundles'),
+    packagesDir: join(config.data_dir, 'packages'),
+    importTimeoutMs: config.loader_import_timeout,
+    memoryMb: config.loader_memory_mb,
+    allowInstallScripts: config.allow_install_scripts,
+    log,
+  })
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !withheld.includes(name)))
+  const stopped = new Promise<'stopped'>((done) =>
+    stopping.signal.addEventListener('abort', () => done('stopped'), { once: true }),
+  )
+  while (!stopping.signal.aborted) {
+    const scheduler = await createScheduler({
+      db,
+      config,
+      sourcePath,
+      load: () => loader.load(stopping.signal),
+      env,
+      log,
+    })
+    await scheduler.start()
+    const end = await Promise.race([stopped, scheduler.lost])
+    if (end !== 'stopped') log.warn({ reason: end }, 'beginning anew')
+    await scheduler.stop(end === 'stopped' ? config.task_kill_grace : 0)
+  }
+  await loader.stop()
+  await db.close()
+}
+
+/** A database that is away at the start is waited for, as at any other time. */
+async function migrateWhenUp(db: Database, signal: AbortSignal, log: Logger): Promise<void> {
+  for (let isTold = false; !signal.aborted; isTold = true) {
+    try {
+      const { applied } = await migrate(db)
+      if (applied.length > 0) log.info({ applied }, 'database migrated')
+      return
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailableError)) throw error
+      if (!isTold) log.warn({ error: messageOf(error) }, 'postgres is away, waiting for it')
+      await delay(500)
+    }
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`branchline scheduler: ${messageOf(error)}\n`)
+    process.exit(error instanceof ConfigError ? 2 : 1)
+  },
+)

@@ -1,0 +1,44 @@
+// A pass: work that reads the present state and writes the difference, so that it may run at any time, twice, or
+// once for many wakes. This runs one at a time and once more where a wake came meanwhile.
+import { DatabaseUnavailableError } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/log.ts'
+
+export interface Pass {
+  /** Makes it run, now or when the present run is over. */
+  wake(): void
+  /** Runs no more; resolves when the present run is over. */
+  stop(): Promise<void>
+}
+
+/**
+ * @param work may throw: a database that is away is left to the next wake, anything else is logged as an error;
+ * either way whoever wakes it periodically has it tried again
+ */
+export function createPass(name: string, log: Logger, work: () => Promise<void>): Pass {
+  let isWoken = false
+  let isStopped = false
+  let running: Promise<void> | undefined
+
+  const run = async (): Promise<void> => {
+    while (isWoken && !isStopped) {
+      isWoken = false
+      try {
+        await work()
+      } catch (error) {
+        if (error instanceof DatabaseUnavailableError) log.debug({ pass: name }, 'pass waits for postgres')
+        else if (!isStopped) log.error({ pass: name, err: error }, 'pass failed')
+      }
+    }
+    running = undefined
+  }
+  return {
+    wake() {
+      isWoken = true
+      running ??= run()
+    },
+    async stop() {
+      isStopped = true
+      await running
+    },
+  }
+}

@@ -1,0 +1,268 @@
+// A scheduler: one lease, the runs that it holds, the executors that it feeds, and the passes that find work. It
+// lives as long as its lease; when that is lost, everything in memory is worth nothing, and whoever made it makes
+// a new one. The parts are wired here and nowhere else.
+import { hostname } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import type { Config } from '../runtime/config.ts'
+import { isCommitSha } from '../runtime/ids.ts'
+import type { LoadResult } from '../runtime/loader/load-result.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { CommitRefusal } from './database/commit-changes.ts'
+import type { Connection, Database } from './database/connection.ts'
+import { makeDueRuns } from './database/make-due-runs.ts'
+import { changesChannel, channel, type Wake } from './database/notifications.ts'
+import { leaseCommandedRuns, readRunCommands } from './database/run-commands.ts'
+import {
+  type Beat,
+  registerScheduler,
+  releaseScheduler,
+  schedulersInUse,
+  takeOverRuns,
+} from './database/scheduler-lease.ts'
+import { startRuns } from './database/start-runs.ts'
+import type { Executor } from './executors/executor.ts'
+import { createLocalExecutor } from './executors/local/local-executor.ts'
+import { forgetRunners } from './executors/local/runner-directory.ts'
+import { createLeaseKeeper, type LeaseKeeper } from './lease-keeper.ts'
+import { loadDags } from './load-dags.ts'
+import { createPass } from './pass.ts'
+import { createRunEngine, type RunEngine } from './runs/run-engine.ts'
+import { type TakeRunsDeps, takeBegunRuns, takeNewRuns } from './runs/take-runs.ts'
+import { createVersionCache } from './runs/version-cache.ts'
+import { createSourceWatcher } from './source-watcher.ts'
+import { createWorktreeHolds } from './worktree-holds.ts'
+
+/** Runs that one pass starts; the next pass follows at once where there are more. */
+const startAtOnce = 500
+/** Live views hear of changed runs at most so often; between, changes of one run are one. */
+const tellChangesMs = 40
+/** How often worktrees that nobody needs any more are let go. */
+const refreshHoldsMs = 10_000
+/** How long a stopping scheduler waits for a database that is away before it leaves the rest to the next one. */
+const lastCommitMs = 5_000
+
+export interface Scheduler {
+  readonly schedulerId: number
+  start(): Promise<void>
+  /** Resolves with the reason when this scheduler is over and another must be made. */
+  readonly lost: Promise<CommitRefusal>
+  /** @param graceMs how long running attempts may clean up; 0 where their runs are another's already */
+  stop(graceMs: number): Promise<void>
+}
+
+/**
+ * Registers a scheduler and wires its parts; nothing moves before `start`.
+ * @param deps.sourcePath link or directory, absolute
+ * @param deps.load the loader's pass over it
+ * @param deps.env environment of task runners, without the database's credentials
+ */
+export async function createScheduler(deps: {
+  db: Database
+  config: Config
+  sourcePath: string
+  load: () => Promise<LoadResult>
+  env: NodeJS.ProcessEnv
+  log: Logger
+}): Promise<Scheduler> {
+  const { db, config, sourcePath } = deps
+  const leaseTtlMs = config.scheduler_lease_ttl
+  const schedulerId = await registerScheduler(db, { hostname: hostname(), pid: process.pid, leaseTtlMs })
+  const log = deps.log.child({ scheduler_id: schedulerId })
+  const lost = Promise.withResolvers<CommitRefusal>()
+  const bundlesDir = join(config.data_dir, 'bundles')
+  const runnersDir = join(config.data_dir, 'runners')
+
+  /** The directory that `sourcePath` led to at the last load. */
+  let loadedPath = sourcePath
+  let isStopping = false
+  let listener: Connection | undefined
+
+  const sourcePathOf = (commitSha: string | null): string =>
+    commitSha === null ? loadedPath : join(dirname(loadedPath), commitSha)
+
+  const localExecutor = createLocalExecutor({
+    schedulerId,
+    settings: {
+      slots: config.local_executor_slots,
+      runnersDir,
+      killGraceMs: config.task_kill_grace,
+      heartbeatTimeoutMs: config.task_heartbeat_timeout,
+      runner: {
+        heartbeat_interval_ms: config.task_heartbeat_interval,
+        max_attempts: config.task_runner_max_attempts,
+        max_rss_mb: config.task_runner_max_rss_mb,
+        xcom_max_bytes: config.xcom_max_bytes,
+      },
+      env: deps.env,
+    },
+    onReport: (report) => engine.report(report),
+    committedUntil: () => engine.committedUntil(),
+    log,
+  })
+  const executors: ReadonlyMap<string, Executor> = new Map([[localExecutor.name, localExecutor]])
+  const { default_executor: defaultExecutor, logs_dir: logsDir } = config
+
+  const changedRuns = new Set<number>()
+  let tellTimer: NodeJS.Timeout | undefined
+  function tellChanges(dagRunIds: readonly number[]): void {
+    for (const id of dagRunIds) changedRuns.add(id)
+    tellTimer ??= setTimeout(() => {
+      tellTimer = undefined
+      const payload = JSON.stringify([...changedRuns].slice(0, 500))
+      changedRuns.clear()
+      // Only a hint for live views; where it is lost they read again by themselves.
+      db.query('select pg_notify($1, $2)', [changesChannel, payload], 'tell-changes').catch(() => {})
+    }, tellChangesMs)
+  }
+
+  const engine: RunEngine = createRunEngine({
+    db,
+    schedulerId,
+    leaseTtlMs,
+    logsDir,
+    executors,
+    defaultExecutor,
+    onRefused: (refusal, error) => {
+      log.error({ refusal, err: error }, 'a commit was refused')
+      lost.resolve(refusal)
+    },
+    onCommitted: ({ dagRunIds, hasEnded }) => {
+      tellChanges(dagRunIds)
+      // A run that ended made room under its Dag's max_active_runs.
+      if (hasEnded) startPass.wake()
+    },
+    log,
+  })
+  const takeDeps: TakeRunsDeps = {
+    db,
+    schedulerId,
+    engine,
+    versions: createVersionCache(db, bundlesDir),
+    executors,
+    defaultExecutor,
+    logsDir,
+    sourcePathOf,
+    log,
+  }
+
+  const startPass = createPass('start-runs', log, async () => {
+    const rows = await startRuns(db, schedulerId, startAtOnce)
+    if (rows.length > 0) await takeNewRuns(takeDeps, rows)
+    if (rows.length === startAtOnce) startPass.wake()
+  })
+  const duePass = createPass('make-due-runs', log, async () => {
+    if ((await makeDueRuns(db, Date.now())) > 0) startPass.wake()
+  })
+  const commandPass = createPass('run-commands', log, async () => {
+    const rows = await leaseCommandedRuns(db, schedulerId)
+    if (rows.length > 0) await takeBegunRuns(takeDeps, rows)
+    engine.setCommands(await readRunCommands(db, schedulerId))
+  })
+  const takeOverPass = createPass('take-over', log, async () => {
+    const rows = await takeOverRuns(db, schedulerId)
+    if (rows.length === 0) return
+    log.warn({ runs: rows.length }, 'taking over runs of a scheduler that is gone')
+    await takeBegunRuns(takeDeps, rows)
+  })
+  const loadPass = createPass('load-dags', log, async () => {
+    const load = await loadDags({
+      db,
+      load: deps.load,
+      executorNames: [...executors.keys()],
+      arePausedAtCreation: config.dags_are_paused_at_creation,
+      log,
+    })
+    loadedPath = load.source_path
+    isLoaded = true
+    await db.query('select pg_notify($1, $2)', [changesChannel, 'dags'])
+    duePass.wake()
+    holdPass.wake()
+  })
+  const worktrees = createWorktreeHolds({
+    db,
+    owner: `scheduler-${schedulerId}`,
+    worktreesDir: () => (isCommitSha(basename(loadedPath)) ? dirname(loadedPath) : undefined),
+    publishedCommit: () => (isCommitSha(basename(loadedPath)) ? basename(loadedPath) : null),
+    log,
+  })
+  const holdPass = createPass('hold-worktrees', log, () => worktrees.refresh())
+  /** Journals of schedulers that are gone and whose runs are all somebody's by now say nothing any more. */
+  const tidyPass = createPass('tidy-runners', log, async () => {
+    forgetRunners(runnersDir, await schedulersInUse(db))
+  })
+  const passes = [startPass, duePass, commandPass, takeOverPass, loadPass, holdPass, tidyPass]
+
+  const watcher = createSourceWatcher({ path: sourcePath, onChange: () => loadPass.wake(), log })
+  let isLoaded = false
+
+  function onBeat(seen: Beat): void {
+    if (seen.has_queued) startPass.wake()
+    if (seen.has_due) duePass.wake()
+    if (seen.has_commands) commandPass.wake()
+    if (seen.has_expired && keeper.mayTakeOver()) takeOverPass.wake()
+    if (!listener) void listen()
+    if (!isLoaded) loadPass.wake()
+  }
+  const keeper: LeaseKeeper = createLeaseKeeper({
+    db,
+    schedulerId,
+    leaseTtlMs,
+    onBeat,
+    onLost: () => lost.resolve('lease_lost'),
+    log,
+  })
+
+  let isListening = false
+  async function listen(): Promise<void> {
+    if (isListening || isStopping) return
+    isListening = true
+    try {
+      listener = await db.listen(
+        channel,
+        (payload) => {
+          if ((payload as Wake) === 'commands') commandPass.wake()
+          else startPass.wake()
+        },
+        () => {
+          listener = undefined
+        },
+      )
+    } catch {
+      // The next beat tries again; until then beats alone find work.
+    } finally {
+      isListening = false
+    }
+  }
+
+  let holdTimer: NodeJS.Timeout | undefined
+  return {
+    schedulerId,
+    lost: lost.promise,
+    async start() {
+      await localExecutor.start()
+      await engine.start()
+      await listen()
+      await watcher.start()
+      keeper.start()
+      holdTimer = setInterval(() => {
+        holdPass.wake()
+        tidyPass.wake()
+      }, refreshHoldsMs)
+      log.info({ pid: process.pid, slots: config.local_executor_slots }, 'scheduler started')
+    },
+    async stop(graceMs) {
+      isStopping = true
+      clearInterval(holdTimer)
+      clearTimeout(tellTimer)
+      await watcher.stop()
+      await Promise.all(passes.map((pass) => pass.stop()))
+      await localExecutor.stop(graceMs)
+      await engine.stop(lastCommitMs)
+      await keeper.stop()
+      await worktrees.stop()
+      await releaseScheduler(db, schedulerId).catch(() => {})
+      await listener?.close()
+      log.info('scheduler stopped')
+    },
+  }
+}

@@ -1,0 +1,65 @@
+// Notices that the source changed: a link that was published anew, or files of a plain directory. Only a hint; the
+// loader looks for itself.
+import { type FSWatcher, watch } from 'node:fs'
+import { lstat, readlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { messageOf } from '../runtime/errors.ts'
+import { createDirectoryWatcher, type DirectoryWatcher } from '../runtime/loader/watch-directory.ts'
+import type { Logger } from '../runtime/log.ts'
+
+/** What the kernel does not tell (network volumes, a link that appears later) is found by looking this often. */
+const lookEveryMs = 1_000
+
+export interface SourceWatcher {
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** @param deps.path a link, a directory, or nothing yet: then it is waited for */
+export function createSourceWatcher(deps: {
+  path: string
+  onChange: () => void
+  log: Logger
+}): SourceWatcher {
+  const { path, onChange, log } = deps
+  let linkWatcher: FSWatcher | undefined
+  let directoryWatcher: DirectoryWatcher | undefined
+  let timer: NodeJS.Timeout | undefined
+  let target: string | undefined
+
+  async function look(): Promise<void> {
+    const found = await lstat(path).catch(() => undefined)
+    if (found?.isSymbolicLink()) {
+      const now = await readlink(path).catch(() => undefined)
+      if (now === target) return
+      target = now
+      onChange()
+    } else if (found?.isDirectory() && !directoryWatcher) {
+      directoryWatcher = createDirectoryWatcher({
+        path,
+        onChange,
+        onError: (error) => log.warn({ error: messageOf(error) }, 'directory cannot be watched any more'),
+      })
+      await directoryWatcher.start()
+      onChange()
+    }
+  }
+
+  return {
+    async start() {
+      try {
+        linkWatcher = watch(dirname(path), () => void look())
+        linkWatcher.on('error', () => linkWatcher?.close())
+      } catch {
+        // The directory is not there yet, or the system is out of watches: looking now and then is enough.
+      }
+      await look()
+      timer = setInterval(() => void look(), lookEveryMs)
+    },
+    async stop() {
+      clearInterval(timer)
+      linkWatcher?.close()
+      await directoryWatcher?.stop()
+    },
+  }
+}

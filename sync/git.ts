@@ -1,0 +1,170 @@
+// git, in our words. The only importer of simple-git, which runs the processes; its `raw` is used throughout,
+// since the parsed commands read what we do not need. What is asked of it beyond that:
+// - its own way to end a process signals git alone and leaves helpers running, so processes.ts ends them all;
+// - it takes a process that was killed, or that failed without a word, for a success, so exit codes are judged here;
+// - it waits 50 ms after a command that printed nothing, so what runs on every update is asked to speak.
+// It adds about 1 ms to each command (ls-remote 5.4 in place of 4.8 ms, fetch 15.1 in place of 14.2).
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { GitError as SimpleGitError, type SimpleGitOptions, simpleGit } from 'simple-git'
+import { ConfigError, GitError } from '../runtime/errors.ts'
+import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
+import type { Logger } from '../runtime/log.ts'
+import { gitError } from './git-failure.ts'
+import { ownBranch } from './layout.ts'
+import { killGitProcesses } from './processes.ts'
+
+/** A ref of the remote, as `ls-remote` prints it. */
+export interface RemoteRef {
+  name: string
+  hash: string
+}
+
+export interface Git {
+  /** `git version 2.47.1`. @throws ConfigError where the command cannot be run */
+  version(): Promise<string>
+  /** Makes an empty repository in the root. */
+  init(): Promise<void>
+  /** The remote's refs that `ref` may mean, annotated tags also peeled (`name^{}`). One request, nothing fetched. */
+  lsRemote(repo: string, ref: string): Promise<RemoteRef[]>
+  /**
+   * Fetches what `ref` means at the remote.
+   * @param fetch.depth 0: all history
+   * @param fetch.unshallow completes a history that was cut before; only with depth 0
+   * @returns the commit; of an annotated tag, the one it points to
+   */
+  fetch(fetch: { repo: string; ref: string; depth: number; unshallow: boolean }): Promise<CommitSha>
+  /** Makes the files of a worktree what the commit says; files that are not the commit's stay. */
+  resetHard(worktree: string, commit: CommitSha): Promise<void>
+  /** Whether every object that the repository needs is there. */
+  isSound(): Promise<boolean>
+  /** Packs and prunes, if git finds that it is time. */
+  collectGarbage(): Promise<void>
+}
+
+/** The environment is the operator's own, so what simple-git refuses in one that a stranger made is wanted here. */
+const operatorsChoice: NonNullable<SimpleGitOptions['unsafe']> = {
+  allowUnsafeAskPass: true,
+  allowUnsafeConfigEnvCount: true,
+  allowUnsafeConfigPaths: true,
+  allowUnsafeCustomBinary: true,
+  allowUnsafeExec: true,
+  allowUnsafeGitProxy: true,
+  allowUnsafeSshCommand: true,
+}
+
+/** simple-git keeps an error of its own class as it is, and turns any other into text. */
+class GitExit extends SimpleGitError {
+  readonly exitCode: number | null
+  readonly output: string
+
+  constructor(exitCode: number | null, output: string) {
+    super(undefined, output)
+    this.exitCode = exitCode
+    this.output = output
+  }
+}
+
+/** libuv's code for a program that does not exist, which arrives in place of an exit code. */
+const programMissing = -2
+
+/**
+ * @param deps.environment everything that git is to find in its environment
+ * @param deps.signal ends what runs, with all helpers; its reason is told in the error
+ * @param deps.redact replaces secrets in whatever git says
+ */
+export function createGit(deps: {
+  binary: string
+  root: string
+  environment: Record<string, string>
+  signal: AbortSignal
+  redact: (text: string) => string
+  log: Logger
+}): Git {
+  const { binary, root, environment, signal, redact, log } = deps
+  const fetchHead = join(root, '.git', 'FETCH_HEAD')
+  const options: Partial<SimpleGitOptions> = {
+    binary,
+    allowEnvironment: Object.keys(environment),
+    unsafe: operatorsChoice,
+    trimmed: true,
+    errors: (error, { exitCode, stdOut, stdErr }) => {
+      if (exitCode === 0) return error
+      return new GitExit(exitCode, Buffer.concat([...stdErr, ...stdOut]).toString('utf8'))
+    },
+  }
+
+  async function run(action: string, args: string[], cwd = root): Promise<string> {
+    signal.throwIfAborted()
+    log.debug({ args: args.map(redact), cwd }, 'running git')
+    const end = (): void => void killGitProcesses(root)
+    signal.addEventListener('abort', end, { once: true })
+    try {
+      const output = await simpleGit({ ...options, baseDir: cwd })
+        .env(environment)
+        .raw(args)
+      log.trace({ output: redact(output) }, 'git ended')
+      return output
+    } catch (error) {
+      const { exitCode, output } =
+        error instanceof GitExit ? error : { exitCode: null, output: String(error) }
+      if (exitCode === programMissing) {
+        throw new ConfigError(
+          `--git ${JSON.stringify(binary)} cannot be run: there is no such program. Install git, or name its path`,
+        )
+      }
+      throw gitError({
+        action: redact(action),
+        exitCode,
+        output: redact(output),
+        ...(signal.aborted ? { reason: String(signal.reason?.message ?? signal.reason) } : {}),
+      })
+    } finally {
+      signal.removeEventListener('abort', end)
+    }
+  }
+
+  return {
+    version: () => run('tell its version', ['version']),
+    init: async () => {
+      await run(`make a repository in ${root}`, ['init', `--initial-branch=${ownBranch}`])
+    },
+    lsRemote: async (repo, ref) => {
+      const output = await run(`ask ${repo} for ${ref}`, ['ls-remote', repo, ref, `${ref}^{}`])
+      return [...output.matchAll(/^([0-9a-f]+)\t(.+)$/gm)].map(([, hash, name]) => ({
+        hash: hash!,
+        name: name!,
+      }))
+    },
+    fetch: async ({ repo, ref, depth, unshallow }) => {
+      const history = depth > 0 ? [`--depth=${depth}`] : unshallow ? ['--unshallow'] : []
+      const args = ['fetch', repo, ref, '--verbose', '--no-progress', '--prune', '--no-auto-gc', ...history]
+      await run(`fetch ${ref} from ${repo}`, [...args, '--no-recurse-submodules'])
+      const branch = /^([0-9a-f]+)\t[^\t]*\tbranch '/.exec(await readFile(fetchHead, 'utf8'))
+      // A branch is always a commit; only of what may be a tag git must say which commit it points to.
+      if (branch !== null && isCommitSha(branch[1]!)) return branch[1]
+      const commit = await run(`find the commit of ${ref}`, ['rev-parse', 'FETCH_HEAD^{commit}'])
+      if (!isCommitSha(commit)) {
+        throw gitError({ action: `find the commit of ${ref}`, exitCode: 0, output: redact(commit) })
+      }
+      return commit
+    },
+    resetHard: async (worktree, commit) => {
+      await run(`write the files of ${commit}`, ['reset', '--hard', commit, '--'], worktree)
+    },
+    isSound: async () => {
+      try {
+        await run('check the repository', ['fsck', '--no-progress', '--connectivity-only'])
+        return true
+      } catch (error) {
+        // Only git's own verdict counts: one that could not be asked, or was ended, has said nothing.
+        if (!(error instanceof GitError) || error.details.exit_code === null || signal.aborted) throw error
+        log.warn({ err: error }, 'repository is damaged')
+        return false
+      }
+    },
+    collectGarbage: async () => {
+      await run('collect garbage', ['gc', '--auto'])
+    },
+  }
+}

@@ -1,0 +1,56 @@
+// What is where below the root. Consumers may rely on the link alone; readers that hold worktrees also on
+// runtime/worktree-lease.ts. The rest is ours, and git-sync's where it has the same:
+//
+//   <root>/.git/                      the repository, not bare; HEAD is refs/heads/git-sync
+//   <root>/.git/worktrees/<commit>/   git's own folder of a worktree, with our mark `complete` in it
+//   <root>/.worktrees/<commit>/       a worktree
+//   <root>/.leases/<commit>/          who holds it
+//   <root>/.sync-lock                 the one sync that may write here
+//   <root>/.sync-gitconfig            the configuration that our git reads in place of the user's
+import { basename, join, resolve } from 'node:path'
+import type { CommitSha } from '../runtime/ids.ts'
+import { worktreesFolder } from '../runtime/worktree-lease.ts'
+
+/** The branch that the repository's own HEAD is on; its name is part of git-sync's layout. */
+export const ownBranch = 'git-sync'
+
+/** Paths of one root; all absolute. */
+export interface Layout {
+  root: string
+  gitDir: string
+  worktreesDir: string
+  lockPath: string
+  gitConfigPath: string
+  /** The published link. */
+  linkPath: string
+  worktreePath(commit: CommitSha): string
+  /** git's folder of a worktree. */
+  adminPath(commit: CommitSha): string
+  /** Exists when every file of the worktree is written. Made last and removed first. */
+  completeMark(commit: CommitSha): string
+}
+
+/**
+ * @param root absolute, symbolic links resolved
+ * @param link absolute or relative to the root
+ */
+export function createLayout(root: string, link: string): Layout {
+  const gitDir = join(root, '.git')
+  const adminPath = (commit: CommitSha) => join(gitDir, 'worktrees', commit)
+  return {
+    root,
+    gitDir,
+    worktreesDir: join(root, worktreesFolder),
+    lockPath: join(root, '.sync-lock'),
+    gitConfigPath: join(root, '.sync-gitconfig'),
+    linkPath: resolve(root, link),
+    worktreePath: (commit) => join(root, worktreesFolder, commit),
+    adminPath,
+    completeMark: (commit) => join(adminPath(commit), 'complete'),
+  }
+}
+
+/** The link's name where none is given: the last part of the repository's path, `.git` kept, as git-sync does. */
+export function defaultLink(repo: string): string {
+  return basename(repo.replace(/\/+$/, '')).replace(/^.*:/, '')
+}

@@ -1,0 +1,97 @@
+// The program `branchline sync`: a drop-in for git-sync as far as it goes. Arguments and environment in, signals
+// and exit codes out; everything else is in sync-service.ts.
+import { constants } from 'node:os'
+import { resolve } from 'node:path'
+import { systemClock } from '../runtime/clock.ts'
+import { ConfigError, InvalidInputError, messageOf } from '../runtime/errors.ts'
+import { createLogger } from '../runtime/log.ts'
+import { version } from '../runtime/version.ts'
+import { helpText } from './help.ts'
+import type { SyncOptions } from './options.ts'
+import { checkOptions, parseOptions, signalNamed } from './parse-options.ts'
+import { writeErrorFile } from './status-files.ts'
+import { createSyncService } from './sync-service.ts'
+
+const ExitCode = { done: 0, failed: 1, usage: 2, signalled: 128 } as const
+
+/** Signals that end the program; each unless --sync-on-signal names it. */
+const endingSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']
+/** Signals that do nothing, as for git-sync: Node would open its debugger on the first, and die of the others. */
+const ignoredSignals: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGPIPE']
+
+/**
+ * What is under way may take this long to end after a signal. Shorter: a large folder that is being removed is
+ * left half removed, to be finished by the next start. Longer: the stop takes more than a second.
+ */
+const stopGraceMs = 800
+
+process.exit(await main())
+
+async function main(): Promise<number> {
+  const request = readArguments()
+  if (typeof request === 'number') return request
+  const { options } = request
+  const logLevel = options.verbose >= 6 ? 'trace' : options.verbose >= 5 ? 'debug' : 'info'
+  const log = createLogger('sync', { level: logLevel })
+  // Whatever the caller's: consumers in other containers must be able to read what is published.
+  process.umask(0o022)
+  try {
+    checkOptions(options)
+    const service = await createSyncService({ options, env: process.env, clock: systemClock, log })
+    const ended = handleSignals(options, service)
+    const end = await Promise.race([service.run(), ended])
+    if (typeof end === 'number') return end
+    if (end === 'stopped') return await ended
+    return end === 'too_many_failures' ? ExitCode.failed : ExitCode.done
+  } catch (error) {
+    const text = messageOf(error)
+    if (error instanceof ConfigError) process.stderr.write(`${text}\n\n${helpText()}\n${text}\n`)
+    else log.fatal({ err: error }, 'cannot start')
+    await noteStartFailure(options, text)
+    return ExitCode.failed
+  }
+}
+
+/** Options; or an exit code, where the arguments ask for nothing to be run or cannot be read. */
+function readArguments(): { options: SyncOptions } | number {
+  try {
+    const request = parseOptions(process.argv.slice(2), process.env)
+    if (request.type === 'run') return request
+    process.stdout.write(request.type === 'help' ? helpText() : `${version}\n`)
+    return ExitCode.done
+  } catch (error) {
+    const text = messageOf(error)
+    if (error instanceof InvalidInputError) {
+      process.stderr.write(`${text}\n\n${helpText()}\n${text}\n`)
+      process.stdout.write(`${text}\n`)
+      return ExitCode.usage
+    }
+    process.stderr.write(`FATAL: ${text}\n`)
+    return ExitCode.failed
+  }
+}
+
+/** Resolves with an exit code when a signal ended the service, within `stopGraceMs`. */
+function handleSignals(
+  options: SyncOptions,
+  service: { wake(): void; stop(): Promise<void> },
+): Promise<number> {
+  const wakeSignal = options.syncOnSignal === '' ? undefined : signalNamed(options.syncOnSignal)
+  for (const signal of ignoredSignals) process.on(signal, () => {})
+  if (wakeSignal !== undefined) process.on(wakeSignal, service.wake)
+  return new Promise((resolve) => {
+    for (const signal of endingSignals) {
+      if (signal === wakeSignal) continue
+      process.once(signal, async () => {
+        await Promise.race([service.stop(), new Promise((done) => setTimeout(done, stopGraceMs))])
+        resolve(ExitCode.signalled + constants.signals[signal])
+      })
+    }
+  })
+}
+
+/** The bare text, as git-sync writes it for everything that keeps it from starting. */
+async function noteStartFailure(options: SyncOptions, text: string): Promise<void> {
+  if (options.errorFile === '' || options.root === '') return
+  await writeErrorFile(resolve(options.root, options.errorFile), text).catch(() => {})
+}

@@ -1,0 +1,118 @@
+// Worktrees: one folder of files for each commit. `checkOutWorktree` makes one, finishes one that a killed run
+// left half made, and repairs one in place: always the same steps, each of which may be done again, so that a
+// published worktree is mended without ever being gone. git's own folder for it is written by hand, in the
+// format of gitrepository-layout(7): `git worktree add` would cost three processes (7 to 10 ms) and refuses to
+// work on what exists. The files come from one `git reset --hard`.
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { Git } from './git.ts'
+import type { Layout } from './layout.ts'
+import { closeToReaders, forgetLeases, openToReaders } from './leases.ts'
+
+/** Makes the worktree of a commit complete; the commit must have been fetched. */
+export async function checkOutWorktree(layout: Layout, git: Git, commit: CommitSha): Promise<void> {
+  const path = layout.worktreePath(commit)
+  await openToReaders(layout.root, commit)
+  await makeFolder(layout.worktreesDir)
+  await makeFolder(path)
+  await writeAdminFolder(layout, commit)
+  await writeIfOther(join(path, '.git'), `gitdir: ../../.git/worktrees/${commit}\n`)
+  await git.resetHard(path, commit)
+  await writeFile(layout.completeMark(commit), '')
+}
+
+/** Whether the worktree was finished and is still there; looks at two files and not at the contents. */
+export async function isComplete(layout: Layout, commit: CommitSha): Promise<boolean> {
+  const marks = [layout.completeMark(commit), join(layout.worktreePath(commit), '.git')]
+  const found = await Promise.all(marks.map((mark) => stat(mark).catch(() => undefined)))
+  return found.every((mark) => mark?.isFile() === true)
+}
+
+/** Notes that the worktree was replaced now; the stale timeout counts from here. */
+export async function markReplaced(layout: Layout, commit: CommitSha, now: number): Promise<void> {
+  await utimes(layout.worktreePath(commit), now / 1_000, now / 1_000).catch(() => {})
+}
+
+/**
+ * Removes what nothing needs: every entry but the published commit that was replaced longer ago than
+ * `staleMs` and that no reader holds.
+ * @returns how many were removed
+ */
+export async function removeStaleWorktrees(options: {
+  layout: Layout
+  published: CommitSha
+  staleMs: number
+  now: number
+  log: Logger
+}): Promise<number> {
+  const { layout, published, staleMs, now, log } = options
+  let removed = 0
+  for (const name of await readdir(layout.worktreesDir).catch(() => [])) {
+    if (name === published) continue
+    const path = join(layout.worktreesDir, name)
+    const replaced = await stat(path).catch(() => undefined)
+    if (replaced !== undefined && now - replaced.mtimeMs < staleMs) continue
+    if (!isCommitSha(name)) {
+      await rm(path, { recursive: true, force: true })
+      continue
+    }
+    const held = await closeToReaders(layout.root, name, now)
+    if (held.length > 0) {
+      log.debug({ commit_sha: name, owners: held.map(({ owner }) => owner) }, 'worktree is held by readers')
+      continue
+    }
+    await removeWorktree(layout, name)
+    log.info({ commit_sha: name }, 'removed worktree')
+    removed += 1
+  }
+  return removed
+}
+
+async function removeWorktree(layout: Layout, commit: CommitSha): Promise<void> {
+  // The mark goes first: a run that is killed here leaves a worktree that does not claim to be complete.
+  await rm(layout.completeMark(commit), { force: true })
+  await rm(layout.worktreePath(commit), { recursive: true, force: true })
+  await rm(layout.adminPath(commit), { recursive: true, force: true })
+  await forgetLeases(layout.root, commit)
+}
+
+/** git's folder appears whole, by a rename: git takes one without its three files for damage. */
+async function writeAdminFolder(layout: Layout, commit: CommitSha): Promise<void> {
+  const path = layout.adminPath(commit)
+  const gitdir = `${join(layout.worktreePath(commit), '.git')}\n`
+  const files = { HEAD: `${commit}\n`, commondir: '../..\n', gitdir }
+  const exists = await stat(path).catch(() => undefined)
+  if (exists?.isDirectory()) {
+    for (const [name, text] of Object.entries(files)) await writeIfOther(join(path, name), text)
+    return
+  }
+  const draft = join(layout.gitDir, `worktree-${commit}.tmp`)
+  await rm(draft, { recursive: true, force: true })
+  await mkdir(draft)
+  for (const [name, text] of Object.entries(files)) await writeFile(join(draft, name), text)
+  await makeFolder(join(layout.gitDir, 'worktrees'))
+  await rm(path, { force: true })
+  await rename(draft, path)
+}
+
+/** Replaced by a rename, so that a reader of a published worktree never finds half a file. */
+async function writeIfOther(path: string, text: string): Promise<void> {
+  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) return
+  await rm(`${path}.tmp`, { recursive: true, force: true })
+  await writeFile(`${path}.tmp`, text)
+  if ((await stat(path).catch(() => undefined))?.isDirectory()) await rm(path, { recursive: true })
+  await rename(`${path}.tmp`, path)
+}
+
+/** Where something else than a folder has its place, that goes. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o775 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    await rm(path, { force: true })
+    await mkdir(path, { recursive: true, mode: 0o775 })
+  }
+}

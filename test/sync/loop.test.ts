@@ -1,0 +1,133 @@
+// The loop alone, around a pass that the test controls.
+import { expect, test } from 'vitest'
+import { createSyncLoop } from '../../sync/loop.ts'
+import type { PassReason, SyncResult } from '../../sync/sync-once.ts'
+import { asCommitSha } from './commit-sha.ts'
+import { until } from './sync-process.ts'
+
+const result: SyncResult = { commit: asCommitSha('a'.repeat(40)), isChanged: true }
+
+type LoopDeps = Parameters<typeof createSyncLoop>[0]
+
+function createLoop(deps: Partial<LoopDeps>) {
+  const reasons: PassReason[] = []
+  const failures: [unknown, number, boolean][] = []
+  const loop = createSyncLoop({
+    periodMs: 3_600_000,
+    timeoutMs: 60_000,
+    maxFailures: 0,
+    oneTime: false,
+    isFinal: () => false,
+    onSuccess: async () => {},
+    onFailure: async (...failure) => {
+      failures.push(failure)
+    },
+    ...deps,
+    pass: async (reason, signal) => {
+      reasons.push(reason)
+      return deps.pass?.(reason, signal) ?? result
+    },
+  })
+  return { loop, reasons, failures }
+}
+
+test('the first pass checks the root, the next ones poll, and a wake need not wait for the period', async () => {
+  const { loop, reasons } = createLoop({ periodMs: 1 })
+  const ended = loop.start()
+  await until('three passes', () => reasons.length >= 3 || undefined)
+  await loop.stop()
+  expect(await ended).toBe('stopped')
+  expect(reasons.slice(0, 3)).toEqual(['check', 'poll', 'poll'])
+
+  const slow = createLoop({})
+  slow.loop.start()
+  await until('the first pass', () => slow.reasons.length === 1 || undefined)
+  slow.loop.wake()
+  await until('the second pass', () => slow.reasons.length === 2 || undefined)
+  expect(slow.reasons).toEqual(['check', 'wake'])
+  await slow.loop.stop()
+})
+
+test('wakes during a pass make one more pass, however many they are', async () => {
+  let release = () => {}
+  const { loop, reasons } = createLoop({
+    pass: (reason) =>
+      reason === 'check'
+        ? new Promise((resolve) => {
+            release = () => resolve(result)
+          })
+        : Promise.resolve(result),
+  })
+  loop.start()
+  await until('the first pass', () => reasons.length === 1 || undefined)
+  for (let count = 0; count < 5; count += 1) loop.wake()
+  release()
+  await until('the second pass', () => reasons.length === 2 || undefined)
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(reasons).toEqual(['check', 'wake'])
+  await loop.stop()
+})
+
+test.for([
+  [0, 1],
+  [1, 1],
+  [3, 3],
+] as const)('at most %i failures end the loop after %i', async ([maxFailures, expected]) => {
+  const { loop, failures, reasons } = createLoop({
+    maxFailures,
+    periodMs: 1,
+    pass: async () => {
+      throw new Error('no')
+    },
+  })
+  expect(await loop.start()).toBe('too_many_failures')
+  expect(failures).toHaveLength(expected)
+  expect(failures.at(-1)?.[2]).toBe(true)
+  expect(new Set(reasons)).toEqual(new Set(['check']))
+})
+
+test('failures count only one after the other, and a negative limit never ends the loop', async () => {
+  let passes = 0
+  const { loop, failures } = createLoop({
+    maxFailures: 2,
+    periodMs: 1,
+    pass: async () => {
+      passes += 1
+      if (passes % 2 === 0 || passes > 6) throw new Error('no')
+      return result
+    },
+  })
+  expect(await loop.start()).toBe('too_many_failures')
+  expect(failures.map(([, count]) => count)).toEqual([1, 1, 1, 2])
+
+  const endless = createLoop({ maxFailures: -1, periodMs: 1, pass: () => Promise.reject(new Error('no')) })
+  endless.loop.start()
+  await until('ten failures', () => endless.failures.length >= 10 || undefined)
+  await endless.loop.stop()
+})
+
+test('one time ends with the first success, after the failures that are allowed', async () => {
+  let passes = 0
+  const { loop, failures } = createLoop({
+    maxFailures: 5,
+    periodMs: 1,
+    oneTime: true,
+    pass: async () => {
+      passes += 1
+      if (passes < 3) throw new Error('no')
+      return result
+    },
+  })
+  expect(await loop.start()).toBe('one_time')
+  expect(failures).toHaveLength(2)
+})
+
+test('a pass that takes too long is ended by its signal and counts as failed', async () => {
+  const { loop, failures } = createLoop({
+    timeoutMs: 10,
+    pass: (_, signal) =>
+      new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+  })
+  expect(await loop.start()).toBe('too_many_failures')
+  expect(String(failures[0]?.[0])).toMatch(/--sync-timeout/)
+})
