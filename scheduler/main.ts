@@ -8,7 +8,7 @@ import { loadConfig } from '../runtime/config.ts'
 import { ConfigError, DatabaseUnavailableError, messageOf } from '../runtime/errors.ts'
 import { createLoader } from '../runtime/loader/loader.ts'
 import { createLogger, type Logger } from '../runtime/log.ts'
-import { onParentGone } from '../runtime/parent-watch.ts'
+import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { type Database, openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import { createScheduler } from './scheduler.ts'
@@ -62,6 +62,7 @@ async function main(): Promise<void> {
       log,
     })
     await scheduler.start()
+    reportReady()
     const end = await Promise.race([stopped, scheduler.lost])
     if (end !== 'stopped') log.warn({ reason: end }, 'beginning anew')
     await scheduler.stop(end === 'stopped' ? config.task_kill_grace : 0)

@@ -192,7 +192,13 @@ export async function createScheduler(deps: {
   })
   const passes = [startPass, duePass, commandPass, takeOverPass, loadPass, holdPass, tidyPass]
 
-  const watcher = createSourceWatcher({ path: sourcePath, onChange: () => loadPass.wake(), log })
+  const watcher = createSourceWatcher({
+    path: sourcePath,
+    // Ours, in case they are within the source: the database and the logs of runs change all the time.
+    ignore: [config.data_dir, logsDir],
+    onChange: () => loadPass.wake(),
+    log,
+  })
   let isLoaded = false
 
   function onBeat(seen: Beat): void {

@@ -15,13 +15,17 @@ export interface SourceWatcher {
   stop(): Promise<void>
 }
 
-/** @param deps.path a link, a directory, or nothing yet: then it is waited for */
+/**
+ * @param deps.path a link, a directory, or nothing yet: then it is waited for
+ * @param deps.ignore directories in it, absolute, that change all the time and hold no sources
+ */
 export function createSourceWatcher(deps: {
   path: string
+  ignore: readonly string[]
   onChange: () => void
   log: Logger
 }): SourceWatcher {
-  const { path, onChange, log } = deps
+  const { path, ignore, onChange, log } = deps
   let linkWatcher: FSWatcher | undefined
   let directoryWatcher: DirectoryWatcher | undefined
   let timer: NodeJS.Timeout | undefined
@@ -37,6 +41,7 @@ export function createSourceWatcher(deps: {
     } else if (found?.isDirectory() && !directoryWatcher) {
       directoryWatcher = createDirectoryWatcher({
         path,
+        ignore,
         onChange,
         onError: (error) => log.warn({ error: messageOf(error) }, 'directory cannot be watched any more'),
       })

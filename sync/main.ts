@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
 import { ConfigError, InvalidInputError, messageOf } from '../runtime/errors.ts'
 import { createLogger } from '../runtime/log.ts'
+import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { version } from '../runtime/version.ts'
 import { helpText } from './help.ts'
 import type { SyncOptions } from './options.ts'
@@ -37,7 +38,13 @@ async function main(): Promise<number> {
   process.umask(0o022)
   try {
     checkOptions(options)
-    const service = await createSyncService({ options, env: process.env, clock: systemClock, log })
+    const service = await createSyncService({
+      options,
+      env: process.env,
+      clock: systemClock,
+      log,
+      onReady: reportReady,
+    })
     const ended = handleSignals(options, service)
     const end = await Promise.race([service.run(), ended])
     if (typeof end === 'number') return end
@@ -87,6 +94,8 @@ function handleSignals(
         resolve(ExitCode.signalled + constants.signals[signal])
       })
     }
+    // Whoever started us was killed: the same as asking us to end.
+    onParentGone(() => process.kill(process.pid, 'SIGTERM'))
   })
 }
 

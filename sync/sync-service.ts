@@ -33,12 +33,14 @@ export interface SyncService {
 /**
  * @param deps.options checked by checkOptions
  * @param deps.env what git processes are to inherit
+ * @param deps.onReady told once, when the first sync has succeeded
  */
 export async function createSyncService(deps: {
   options: SyncOptions
   env: NodeJS.ProcessEnv
   clock: Clock
   log: Logger
+  onReady?: () => void
 }): Promise<SyncService> {
   const { options, env, clock, log } = deps
   const root = await makeRoot(options.root)
@@ -77,6 +79,7 @@ export async function createSyncService(deps: {
     try {
       if (touched !== undefined && (result.isChanged || !isReady)) await touchFile(touched, clock.now())
       if (errorFile !== undefined) await removeErrorFile(errorFile)
+      if (!isReady) deps.onReady?.()
       isReady = true
       await cleanUp(await depsOfPass(signal), result.commit, options.staleWorktreeTimeout)
     } catch (error) {

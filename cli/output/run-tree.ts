@@ -1,6 +1,6 @@
 // A run as a tree of its tasks: groups and tasks in topological order, states, durations. Pure: what a terminal
 // shows at a moment is a function of the run's state and that moment, so it is tested as text.
-import type { TaskInstanceState } from '../../runtime/states.ts'
+import { finishedTaskInstanceStates, type TaskInstanceState } from '../../runtime/states.ts'
 import { stateName, stateSymbol } from './state.ts'
 import type { Style } from './style.ts'
 import { renderTable } from './table.ts'
@@ -142,7 +142,7 @@ function groupRow(
   isFolded: boolean,
 ): Row {
   const name = group.groupId.slice(groupPrefix.length)
-  const ended = tasks.filter((task) => task.end_date !== null).length
+  const ended = tasks.filter((task) => finishedTaskInstanceStates.includes(task.state)).length
   return {
     state: isFolded ? 'success' : worstState(tasks),
     cells: [

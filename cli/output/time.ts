@@ -35,11 +35,11 @@ export function shortDuration(ms: number): string {
 }
 
 /**
- * How long it took, or has taken so far; a dash where it has not begun.
+ * How long it took, or has taken so far; nothing where it has not begun.
  * @param now milliseconds since the epoch
  */
 export function elapsed(span: { start_date: string | null; end_date: string | null }, now: number): string {
-  if (span.start_date === null) return '-'
+  if (span.start_date === null) return ''
   const end = span.end_date === null ? now : Date.parse(span.end_date)
   return shortDuration(end - Date.parse(span.start_date))
 }

@@ -3,16 +3,17 @@
 // other, in the manifest's order, so that a test is repeatable; and nobody waits for a retry's delay.
 import { setTimeout as delay } from 'node:timers/promises'
 import { InvalidInputError, messageOf } from '../errors.ts'
-import type { TaskManifest, TriggerRule } from '../manifest.ts'
+import type { TaskManifest } from '../manifest.ts'
 import { didYouMean } from '../nearest.ts'
+import { retryDelayMs } from '../retry-delay.ts'
 import type { DagRunState, TaskInstanceState } from '../states.ts'
 import type { ErrorReport } from '../task-runner/protocol.ts'
+import { triggerDecision, upstreamCounts } from '../trigger-rules.ts'
 import type { DataInterval, TaskContext } from './context.ts'
 import { type Dag, isDag } from './dag.ts'
 import { readInstant } from './instant.ts'
 import { shown } from './option-values.ts'
 import { outcomeOf } from './outcome.ts'
-import { retryDelayMs } from './retry-delay.ts'
 import { runTestAttempt, type TestLogLine } from './test-attempt.ts'
 
 /** Options of `testDag()`. */
@@ -165,7 +166,9 @@ async function runTask(
   if (Object.hasOwn(run.givenResults, task.task_id)) {
     return succeed(JSON.stringify(run.givenResults[task.task_id]) ?? null)
   }
-  const ruled = triggerRules[task.trigger_rule](task.upstream_task_ids.map((id) => tasks[id]!.state))
+  const upstream = upstreamCounts(task.upstream_task_ids.map((id) => tasks[id]!.state))
+  const ruled = triggerDecision(task.trigger_rule, upstream)
+  if (ruled === 'wait') return instance
   if (ruled !== 'run') return { ...instance, state: ruled }
 
   const inputs = () =>
@@ -219,17 +222,6 @@ async function waitForRetry(task: TaskManifest, run: Run, tries: number): Promis
 /** Each reader gets its own copy, as in production: changing an input changes nobody else's. */
 function parsed(text: string | null): unknown {
   return text === null ? undefined : JSON.parse(text)
-}
-
-/** What becomes of a task whose upstream tasks ended so. A row for each rule that the manifest may name. */
-const triggerRules: Record<
-  TriggerRule,
-  (upstream: readonly TaskInstanceState[]) => 'run' | 'skipped' | 'upstream_failed'
-> = {
-  all_success: (upstream) => {
-    if (upstream.some((state) => state === 'failed' || state === 'upstream_failed')) return 'upstream_failed'
-    return upstream.includes('skipped') ? 'skipped' : 'run'
-  },
 }
 
 /** Its leaves decide, as in Airflow: a failure that a later task made good is none of the run's. */

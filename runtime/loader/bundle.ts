@@ -154,7 +154,7 @@ function sourcePlacePlugin(root: string): esbuild.Plugin {
   return {
     name: 'branchline-source-place',
     setup(build) {
-      build.onLoad({ filter: /\.m?[jt]s$/ }, ({ path }) => {
+      build.onLoad({ filter: /\.m?[jt]s$/, namespace: 'file' }, ({ path }) => {
         const contents = withSourcePlace(readFileSync(path, 'utf8'), path)
         return contents === null ? null : { contents, loader: path.endsWith('ts') ? 'ts' : 'js' }
       })

@@ -15,8 +15,8 @@ export interface DagModule {
   build: ModuleBuild | null
   /** Of that build's bundle; null: not read yet, or failed. */
   reading: { bundleHash: string; root: string; reading: ModuleReading } | null
-  /** A bundle whose import reached a limit, and until when that is taken as its last word. */
-  costlyFailure: { bundleHash: string; untilMs: number; error: ImportError } | null
+  /** An import that reached a limit or ended its process, and until when that is taken as its last word. */
+  costlyFailure: { key: string; untilMs: number; error: ImportError } | null
   /** What the module says now; null where it failed. */
   candidates: LoadedDag[] | null
   /** Why it failed. */
@@ -41,6 +41,8 @@ export interface PassView {
   hashes: FileHashes
   resolution: ResolutionView
   packagesKey: string
+  /** The directory of a commit does not change, so there is no looking again while it is read. */
+  isCommit: boolean
 }
 
 /**
@@ -68,8 +70,7 @@ export function needsBuild(module: DagModule, view: PassView): boolean {
  * Whether the bundle has to be imported, as far as this process knows. One that asks for its place may read
  * files there that it does not import, so what it says is good for one commit; in a plain directory for one pass.
  */
-export function needsReading(module: DagModule, root: string, isCommit: boolean): boolean {
-  const { build, reading } = module
+export function needsReading({ build, reading }: DagModule, { root, isCommit }: PassView): boolean {
   if (build === null) return false
   if (reading === null || reading.bundleHash !== build.bundleHash) return true
   return build.usesSourcePlace && !(isCommit && reading.root === root)
@@ -78,8 +79,10 @@ export function needsReading(module: DagModule, root: string, isCommit: boolean)
 /** Notes what a bundle was made of. Called right after its build, which began at `startMs` since the epoch. */
 export function buildOf(bundle: Bundle, view: PassView, startMs: number): ModuleBuild {
   const inputs = bundle.inputs.map(({ path }): [string, string | null] => {
-    const file = view.hashes.getNow(resolve(view.root, path))
-    return [path, file.changedMs > startMs - clockStepMs ? null : file.contentHash]
+    const absolutePath = resolve(view.root, path)
+    if (view.isCommit) return [path, view.hashes.get(absolutePath).contentHash]
+    const { contentHash, changedMs } = view.hashes.getNow(absolutePath)
+    return [path, changedMs > startMs - clockStepMs ? null : contentHash]
   })
   const facts = resolutionFacts(bundle.inputs)
   return {

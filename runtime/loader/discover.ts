@@ -4,7 +4,7 @@
 //
 // Ignore files hold for the folder they stand in and all below it, as .gitignore does; the deeper one has the
 // last word. Links are followed only where they stay within the source, and no directory is entered twice.
-import { type Dirent, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { type Dirent, existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import createIgnore, { type Ignore } from 'ignore'
 import { messageOf } from '../errors.ts'
@@ -87,7 +87,7 @@ export async function discoverDagModules(options: DiscoverOptions): Promise<Disc
 function checkDagsFolder(root: string, dagsFolder: string): ImportError | null {
   const directory = resolve(root, dagsFolder)
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    const folders = readdirSync(root, { withFileTypes: true })
+    const folders = (existsSync(root) ? readdirSync(root, { withFileTypes: true }) : [])
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name)
     return importError(dagsFolder, `the dags folder '${dagsFolder}' does not exist in the source`, {

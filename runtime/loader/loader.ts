@@ -10,8 +10,6 @@ import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
-import { buildError } from './build-error.ts'
-import { bundle } from './bundle.ts'
 import { createBundleStore } from './bundle-store.ts'
 import { dagsToBe, findClashes } from './clashes.ts'
 import {
@@ -25,15 +23,15 @@ import {
 import { type Discovery, discoverDagModules } from './discover.ts'
 import { FileHashes } from './file-hashes.ts'
 import { importError } from './import-error.ts'
-import { judgeReading, sourcePlace } from './judge-reading.ts'
+import { sourcePlace } from './judge-reading.ts'
 import type { ImportError, LoadedDag, LoadResult } from './load-result.ts'
+import { createModuleImports } from './module-imports.ts'
 import { createNewestWins } from './newest-wins.ts'
 import { createPackages, type Packages } from './packages.ts'
 import { createManifestReaders } from './read-manifest.ts'
+import { importKey, readModule, rebuildModule } from './refresh-module.ts'
 import { ResolutionView } from './resolution.ts'
 import { isWithin, resolveSource, type Source } from './source.ts'
-
-export type { ImportError, LoadedDag, LoadResult } from './load-result.ts'
 
 export interface LoaderOptions {
   /** The link that sync publishes, or a plain directory. */
@@ -54,6 +52,8 @@ export interface LoaderOptions {
   /** npm's environment, for proxies and registries. Default: PATH and HOME alone. */
   npmEnv?: Readonly<Record<string, string>>
   clock?: Clock
+  /** Called when a module that a pass did not wait for has been imported: the next pass has more to say. */
+  wake?: () => void
   log: Logger
 }
 
@@ -68,10 +68,16 @@ export interface Loader {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+interface Refresh {
+  source: Source
+  packages: Packages
+  /** The modules that were found. */
+  files: readonly string[]
+  signal: AbortSignal
+}
+
 /** esbuild's own process uses the cores; more in flight gains nothing, fewer leave it waiting for us. */
 const buildsInFlight = 8
-/** Smaller: each push waits anew for a module that never ends. Larger: one that was slow by chance stays failed. */
-const costlyFailureMs = 10 * 60_000
 
 export function createLoader(options: LoaderOptions): Loader {
   const { sourcePath, dagsFolder, ignoreFile, allowInstallScripts, clock = systemClock, log } = options
@@ -82,6 +88,7 @@ export function createLoader(options: LoaderOptions): Loader {
   const hashes = new FileHashes()
   const store = createBundleStore(bundlesDir)
   const readers = createManifestReaders({ bundlesDir, importTimeoutMs, memoryMb, log })
+  const imports = createModuleImports(readers, options.wake ?? (() => {}))
   const packageStore = createPackages({ packagesDir, allowInstallScripts, npmEnv, clock, log })
   const modules = new Map<string, DagModule>()
 
@@ -91,13 +98,15 @@ export function createLoader(options: LoaderOptions): Loader {
     hashes.beginPass()
     store.prepare()
     const discovery = await discoverDagModules({ root: source.root, dagsFolder, ignoreFile, hashes })
+    // Sync removes the directory of a commit that is no longer published: what is missing there means nothing.
+    if (!existsSync(source.root)) return await pass(signal)
     const packages = await packageStore.prepare(source.root, signal)
     signal.throwIfAborted()
     keepModules(discovery)
-    const counts = await refreshModules(source, packages, signal)
-    const failures = settle()
-    // Sync may remove the directory of a commit that is no longer published: then what failed means nothing.
+    const counts = await refreshModules({ source, packages, files: discovery.files, signal })
+    imports.keepOnly(new Set([...modules.values()].map((module) => importKey(module, source.root))))
     if (!existsSync(source.root)) return await pass(signal)
+    const failures = settle(discovery.files)
     const errors = [...discovery.errors, ...failures]
     const result: LoadResult = {
       commit_sha: source.commitSha,
@@ -123,86 +132,35 @@ export function createLoader(options: LoaderOptions): Loader {
     for (const file of files) if (!modules.has(file)) modules.set(file, newDagModule(file))
   }
 
-  async function refreshModules(source: Source, packages: Packages, signal: AbortSignal) {
+  async function refreshModules({ source, packages, files, signal }: Refresh) {
     const { root, commitSha } = source
     const view: PassView = {
       root,
       hashes,
       resolution: new ResolutionView(root, hashes),
       packagesKey: packages.key,
+      isCommit: commitSha !== null,
     }
     const stale: { module: DagModule; isBuildStale: boolean }[] = []
-    for (const module of modules.values()) {
+    for (const file of files) {
+      const module = modules.get(file)!
       const isBuildStale = needsBuild(module, view)
-      if (isBuildStale || needsReading(module, root, commitSha !== null)) stale.push({ module, isBuildStale })
+      if (isBuildStale || needsReading(module, view)) stale.push({ module, isBuildStale })
       if (stale.length === 1) readers.warmUp(root)
       await hashes.breathe()
     }
     let imported = 0
     await forEachConcurrently(stale, buildsInFlight, async ({ module, isBuildStale }) => {
       signal.throwIfAborted()
-      if (isBuildStale && !(await build(module, view, packages))) return
-      if (!needsReading(module, root, commitSha !== null)) return
-      if (await read(module, source, signal)) imported++
+      if (isBuildStale) await rebuildModule(module, { view, packages, store })
+      if (!needsReading(module, view)) return
+      if (await readModule(module, { root, store, imports, clock, signal })) imported++
     })
     return { rebuilt: stale.filter(({ isBuildStale }) => isBuildStale).length, imported }
   }
 
-  /** @returns whether it went well */
-  async function build(module: DagModule, view: PassView, packages: Packages): Promise<boolean> {
-    const { root } = view
-    const startMs = Date.now()
-    const built = await bundle({
-      root,
-      file: module.file,
-      packagesDir: packages.directory,
-      alias: packages.alias,
-    })
-    if ('errors' in built) {
-      fail(module, buildError(built.errors, { root, file: module.file, packages }))
-      module.build = null
-      return false
-    }
-    store.putBundle(built.hash, built.code)
-    module.build = buildOf(built, view, startMs)
-    // A module that failed is judged anew, from the store if its import was not what failed.
-    if (module.error !== null) module.reading = null
-    return true
-  }
-
-  /** @returns whether the module was imported, well or not; false: what is known was enough */
-  async function read(module: DagModule, source: Source, signal: AbortSignal): Promise<boolean> {
-    const { bundleHash, usesSourcePlace } = module.build!
-    const { costlyFailure } = module
-    if (costlyFailure?.bundleHash === bundleHash && clock.now() < costlyFailure.untilMs) {
-      fail(module, costlyFailure.error)
-      return false
-    }
-    const kept = usesSourcePlace ? null : store.getReading(bundleHash)
-    const bundlePath = store.pathOf(bundleHash)
-    const reading =
-      kept ?? (await readers.read({ file: module.file, bundlePath, sourcePath: source.root }, signal))
-    if ('message' in reading) {
-      const error = importError(module.file, reading.message, reading)
-      const untilMs = clock.now() + costlyFailureMs
-      module.costlyFailure = reading.isCostly ? { bundleHash, untilMs, error } : null
-      module.reading = null
-      fail(module, error)
-      return true
-    }
-    if (kept === null && !usesSourcePlace) store.putReading(bundleHash, reading)
-    module.costlyFailure = null
-    module.reading = { bundleHash, root: source.root, reading }
-    const judged = judgeReading({ file: module.file, bundleHash, bundlePath, reading })
-    if (Array.isArray(judged)) {
-      module.candidates = judged
-      module.error = null
-    } else fail(module, judged)
-    return kept === null
-  }
-
   /** Decides what is live. @returns why modules, or their newest state, are not */
-  function settle(): ImportError[] {
+  function settle(files: readonly string[]): ImportError[] {
     const all = [...modules.values()]
     const lost = findClashes(all)
     const lives = new Map(all.map((module) => [module, [...dagsToBe(module, lost)]]))
@@ -215,7 +173,8 @@ export function createLoader(options: LoaderOptions): Loader {
       })
     })
     for (const [module, live] of lives) module.live = live
-    return [...all.flatMap(({ error }) => (error === null ? [] : [error])), ...clashErrors]
+    const errors = files.map((file) => modules.get(file)!.error).filter((error) => error !== null)
+    return [...errors, ...clashErrors]
   }
 
   function liveDagIds(file: string): string[] {
@@ -237,14 +196,10 @@ export function createLoader(options: LoaderOptions): Loader {
   const passes = createNewestWins(pass)
   const stop = async () => {
     await passes.stop()
+    imports.keepOnly(new Set())
     await readers.stop()
   }
   return { load: passes.run, stop, [Symbol.asyncDispose]: stop }
-}
-
-function fail(module: DagModule, error: ImportError): void {
-  module.error = error
-  module.candidates = null
 }
 
 async function forEachConcurrently<Item>(

@@ -89,7 +89,7 @@ function isPosition(value: BundlePosition | null): boolean {
 }
 
 /** @returns what is wrong with it, or null */
-export function checkManifest(manifest: unknown): string | null {
+function checkManifest(manifest: unknown): string | null {
   const wrong = checkShape('Dag', manifest, dagShape)
   if (wrong !== null) return wrong
   const { dag_id, tasks, task_groups } = manifest as DagManifest

@@ -25,10 +25,10 @@ import {
 const maxFrames = 200
 
 /** What user code might replace is taken before it runs. */
-const { stringify } = JSON
+const { parse, stringify } = JSON
 const exitProcess = process.exit.bind(process)
 
-let currentId = 0
+let currentId = ''
 let madeDags = new Map<Dag, BundlePosition | null>()
 
 function answer(message: ReaderAnswer): void {
@@ -40,7 +40,7 @@ function thrownReport(thrown: unknown): ThrownReport {
   const error = thrown instanceof Error ? thrown : null
   const code = (error as { code?: unknown } | null)?.code
   return {
-    name: String(error?.name ?? typeof thrown),
+    name: String(error?.name ?? 'Error'),
     message: messageOf(thrown),
     code: typeof code === 'string' ? code : null,
     stack: typeof error?.stack === 'string' ? error.stack : null,
@@ -103,7 +103,7 @@ process.on('uncaughtException', (thrown) => {
 })
 
 const requests = new Socket({ fd: requestsFd, readable: true, writable: false })
-readLines(requests, (line) => void read(JSON.parse(line) as ReadRequest))
+readLines(requests, (line) => void read(parse(line) as ReadRequest))
 requests.on('end', () => exitProcess(0))
 answer({ type: 'ready' })
 

@@ -20,14 +20,15 @@ export function createNewestWins<Result>(work: (signal: AbortSignal) => Promise<
     try {
       for (;;) {
         stopped.signal.throwIfAborted()
+        if (callers === 0) current!.controller.signal.throwIfAborted()
         const began = asked
+        current!.controller = new AbortController()
         try {
           const result = await work(AbortSignal.any([current!.controller.signal, stopped.signal]))
           if (began === asked) return result
         } catch (error) {
           if (began === asked) throw error
         }
-        current!.controller = new AbortController()
       }
     } finally {
       // In the same turn as the decision to end, so that no later call joins a run that is over.

@@ -66,8 +66,10 @@ interface NpmOptions {
 export async function runNpm(options: NpmOptions): Promise<void> {
   const { directory, cacheDirectory, allowInstallScripts, env, signal } = options
   const flags = ['--omit=dev', '--no-audit', '--no-fund', '--no-update-notifier', `--cache=${cacheDirectory}`]
+  // The Dags that need no packages wait too: where the registry is away, that is to be known soon.
+  const network = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-timeout=30000']
   const scripts = allowInstallScripts ? '--no-ignore-scripts' : '--ignore-scripts'
-  const child = spawn('npm', ['ci', ...flags, scripts], {
+  const child = spawn('npm', ['ci', ...flags, ...network, scripts], {
     cwd: directory,
     env,
     // A group of its own, so that what npm started ends with it.

@@ -42,7 +42,7 @@ interface PackageJson {
 }
 
 /** Smaller: each push waits again for a registry that is away. Larger: its Dags stay broken for longer. */
-const retryFailedInstallMs = 30_000
+const retryFailedInstallMs = 60_000
 const foreignLockfiles = ['pnpm-lock.yaml', 'yarn.lock', 'bun.lock']
 
 /** Prepares sources one after another; remembers for a while which installs failed. */

@@ -1,4 +1,4 @@
-// Reads manifests: has bundles imported by manifest readers, one or two of them, which stay for a few seconds
+// Reads manifests: has bundles imported by manifest readers, usually one, which stay for a few seconds
 // after their last work. A process that ended or had to be killed may have been broken by a module that it
 // imported before, so the module that it had in hand gets a fresh process, and is blamed only if that ends too.
 import { join } from 'node:path'
@@ -47,9 +47,10 @@ interface ManifestReadersOptions {
 
 /** A reader holds about 60 MB. Smaller: pushes in a row each pay its start of 0.1 s. */
 const idleMs = 3_000
-const maxReaders = 2
-/** A second reader takes a core from esbuild for 0.1 s, so it has to have something to do. */
-const waitingForAnother = 100
+/** More than one is needed only where a module takes long: for the rest one keeps up with esbuild. */
+const maxReaders = 4
+/** How long a module waits for a busy reader before it gets another one. A start on a busy machine takes 0.5 s. */
+const patienceMs = 1_000
 
 export function createManifestReaders(options: ManifestReadersOptions): ManifestReaders {
   const { bundlesDir, importTimeoutMs, memoryMb, log } = options
@@ -78,8 +79,16 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
       if (!reader.isGone) return reader
       all.delete(reader)
     }
-    const wantsAnother = all.size === 0 || (all.size < maxReaders && waiting.length >= waitingForAnother)
-    return wantsAnother ? start(directory) : new Promise((give) => waiting.push(give))
+    if (all.size === 0) return start(directory)
+    return new Promise((give) => {
+      waiting.push(give)
+      setTimeout(() => {
+        const place = waiting.indexOf(give)
+        if (place === -1 || all.size >= maxReaders) return
+        waiting.splice(place, 1)
+        give(start(directory))
+      }, patienceMs).unref()
+    })
   }
 
   /** A reader that is gone is replaced if somebody waits for it. */

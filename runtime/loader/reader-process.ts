@@ -1,6 +1,7 @@
 // One manifest reader: a process group with an empty environment, limits of time and memory that are enforced from
 // outside, and an end by SIGKILL of the whole group. It is used until something goes wrong in it, and then replaced.
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
@@ -66,10 +67,9 @@ export function startReaderProcess(options: ReaderProcessOptions): ReaderProcess
   let output = ''
   let isGone = false
   let isUsed = false
-  let nextId = 1
   let limit: 'time' | 'memory' | undefined
   let ending: Extract<ReaderAnswer, { type: 'ending' }> | undefined
-  let current: { id: number; settle: (outcome: ReaderOutcome) => void } | undefined
+  let current: { id: string; settle: (outcome: ReaderOutcome) => void } | undefined
 
   const killGroup = () => {
     try {
@@ -140,7 +140,7 @@ export function startReaderProcess(options: ReaderProcessOptions): ReaderProcess
       const timer = setTimeout(() => reach('time'), importTimeoutMs)
       try {
         const outcome = await new Promise<ReaderOutcome>((settle) => {
-          current = { id: nextId++, settle }
+          current = { id: randomUUID(), settle }
           if (isGone)
             settle({ type: 'ended', exitCode: child.exitCode, signal: child.signalCode, error: null })
           requests.write(`${JSON.stringify({ id: current.id, ...request })}\n`)

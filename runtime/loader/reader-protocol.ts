@@ -1,6 +1,6 @@
 // What the loader and a manifest reader say to each other: one JSON object a line, inward on file descriptor 3,
-// outward on 4, so that nothing a Dag module prints gets between. One request at a time: whatever arrives while a
-// module is imported is of that module, so it can lie about itself only.
+// outward on 4, so that nothing a Dag module prints gets between. One request at a time, each with an id that
+// cannot be guessed, so that a module cannot answer for those that are imported after it.
 import type { DagManifest } from '../manifest.ts'
 
 /** File descriptors of the reader. */
@@ -8,7 +8,7 @@ export const requestsFd = 3
 export const answersFd = 4
 
 export interface ReadRequest {
-  id: number
+  id: string
   /** URL of the bundle. */
   bundle_url: string
   /** The commit's directory: working directory, and what import.meta speaks of. */
@@ -41,7 +41,7 @@ export interface ThrownReport {
 export type ReaderAnswer =
   /** Requests are welcome. Sent once. */
   | { type: 'ready' }
-  | { type: 'read'; id: number; reading: ModuleReading }
-  | { type: 'threw'; id: number; error: ThrownReport }
+  | { type: 'read'; id: string; reading: ModuleReading }
+  | { type: 'threw'; id: string; error: ThrownReport }
   /** The process ends at once: somebody called process.exit, or threw where nobody catches. */
-  | { type: 'ending'; id: number; exit_code: number | null; error: ThrownReport }
+  | { type: 'ending'; id: string; exit_code: number | null; error: ThrownReport }

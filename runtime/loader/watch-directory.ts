@@ -26,6 +26,7 @@ export interface DirectoryWatcher {
 
 /**
  * @param deps.path the directory; not followed into node_modules and .git
+ * @param deps.ignore directories that are not watched either, absolute: what a program writes there all the time
  * @param deps.onChange told once for changes that come together
  * @param deps.onError told when the system refuses to watch (out of watches): changes may be missed from then on
  */
@@ -34,8 +35,9 @@ export function createDirectoryWatcher(deps: {
   onChange: () => void
   onError: (error: unknown) => void
   debounceMs?: number
+  ignore?: readonly string[]
 }): DirectoryWatcher {
-  const { path, onChange, onError, debounceMs = defaultDebounceMs } = deps
+  const { path, onChange, onError, debounceMs = defaultDebounceMs, ignore = [] } = deps
   let watcher: FSWatcher | undefined
   let timer: NodeJS.Timeout | undefined
   let firstAt: number | undefined
@@ -64,6 +66,7 @@ export function createDirectoryWatcher(deps: {
       watcher = watch(path, {
         ignoreInitial: true,
         ignored: (name) =>
+          ignore.includes(name) ||
           relative(path, name)
             .split(sep)
             .some((part) => ignoredFolders.includes(part)),

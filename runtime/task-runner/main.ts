@@ -37,10 +37,27 @@ function writeAll(fd: number, text: string): void {
   }
 }
 
+let journalText = ''
+let reportsText = ''
+
+/** What was reported leaves; the journal has it first. */
+function flush(): void {
+  if (journalText !== '') writeAll(journalFd, journalText)
+  if (reportsText !== '') writeAll(reportsFd, reportsText)
+  journalText = ''
+  reportsText = ''
+}
+
+/**
+ * A `finish` waits for the end of this turn, because the `start` of the next attempt usually comes within it and
+ * one write serves both. Everything else leaves at once, above all a `start`: the task's code runs after it.
+ */
 function report(message: RunnerReport): void {
   const line = `${JSON.stringify(message)}\n`
-  if (message.type === 'start' || message.type === 'finish') writeAll(journalFd, line)
-  writeAll(reportsFd, line)
+  if (message.type === 'start' || message.type === 'finish') journalText += line
+  reportsText += line
+  if (message.type === 'finish') process.nextTick(flush)
+  else flush()
 }
 
 function killGroup(): void {

@@ -26,6 +26,9 @@ import type { RawOutput } from './raw-output.ts'
 /** How often raw output of a running attempt is moved into its log. Larger: `tail -f` lags; smaller: idle cost. */
 const rawOutputIntervalMs = 50
 
+/** Reading the resident size costs as much as a small attempt. */
+const attemptsPerSizeCheck = 64
+
 export interface TaskRunner {
   run(attempts: AttemptOrder[]): void
   cancel(attemptId: string, reason: CancelReason): void
@@ -80,15 +83,8 @@ export function createTaskRunner(deps: {
     const interrupted = Promise.withResolvers<never>()
     interrupted.promise.catch(() => {})
     current = { order, log, abort, startMs, fail: interrupted.reject }
-    rawOutput.skip()
-    leftovers.begin()
     report({ type: 'start', attempt_id: order.attempt_id, token: order.token, start_ms: startMs })
 
-    const heartbeat = setInterval(
-      () => report({ type: 'heartbeat', attempt_id: order.attempt_id, token: order.token }),
-      settings.heartbeat_interval_ms,
-    )
-    const rawOutputTimer = setInterval(moveRawOutput, rawOutputIntervalMs)
     let outcome: Outcome
     try {
       outcome = await Promise.race([execute(order, log, abort.signal), interrupted.promise])
@@ -96,8 +92,6 @@ export function createTaskRunner(deps: {
     } catch (error) {
       outcome = failure(abort.signal.aborted ? abort.signal.reason : error)
     }
-    clearInterval(heartbeat)
-    clearInterval(rawOutputTimer)
     printed.flush()
     moveRawOutput(true)
     const { error } = outcome
@@ -106,10 +100,7 @@ export function createTaskRunner(deps: {
     log.close()
     current = undefined
     attemptCount += 1
-    isDoubtful ||=
-      attemptCount >= settings.max_attempts ||
-      leftovers.found() ||
-      (attemptCount % 16 === 0 && process.memoryUsage.rss() > settings.max_rss_mb * 1024 * 1024)
+    isDoubtful ||= isWornOut() || (leftovers.found() && (await leftovers.remain()))
     report({
       type: 'finish',
       attempt_id: order.attempt_id,
@@ -142,6 +133,12 @@ export function createTaskRunner(deps: {
     return { state: 'success', retryable: false, result: text, error: null, exit_code: null }
   }
 
+  function isWornOut(): boolean {
+    if (attemptCount >= settings.max_attempts) return true
+    if (attemptCount % attemptsPerSizeCheck !== 0) return false
+    return process.memoryUsage.rss() > settings.max_rss_mb * 1024 * 1024
+  }
+
   /** @throws Error where the result is longer than may be kept */
   function checkSize(text: string | null): void {
     const size = text === null ? 0 : Buffer.byteLength(text)
@@ -162,10 +159,24 @@ export function createTaskRunner(deps: {
     return { ...error, stack: error.stack && userStack(error.stack, bundlesDir) }
   }
 
+  function beat(): void {
+    if (!current) return
+    const { attempt_id, token } = current.order
+    report({ type: 'heartbeat', attempt_id, token })
+  }
+
   async function pump(): Promise<void> {
-    if (isPumping) return
+    // In doubt of itself it begins nothing more; what it was given ahead is about to be asked back.
+    if (isPumping || isDoubtful) return
     isPumping = true
-    for (let next = waiting.shift(); next; next = waiting.shift()) await runOne(next)
+    // What was written while no attempt ran is nobody's.
+    rawOutput.skip()
+    const heartbeat = setInterval(beat, settings.heartbeat_interval_ms)
+    const rawOutputTimer = setInterval(moveRawOutput, rawOutputIntervalMs)
+    leftovers.begin()
+    for (let next = waiting.shift(); next; next = isDoubtful ? undefined : waiting.shift()) await runOne(next)
+    clearInterval(heartbeat)
+    clearInterval(rawOutputTimer)
     isPumping = false
   }
 

@@ -23,15 +23,20 @@ export async function readRunCommands(db: Queryable, schedulerId: number): Promi
 }
 
 /**
- * Leases ended or waiting runs that somebody wants cleared or cancelled: only a scheduler changes a run.
- * Ended ones become running by the decision, so they are leased as running here.
+ * Leases ended or waiting runs that somebody wants cleared or cancelled: only a scheduler changes a run. Waiting
+ * ones become running; ended ones stay as they ended until something of them is cleared.
  */
 export async function leaseCommandedRuns(db: Queryable, schedulerId: number): Promise<DagRunRow[]> {
   const { rows } = await db.query<DagRunRow>(
+    // Of an ended run the lease may be one of a scheduler that died over it.
     `update dag_run r
-     set state = 'running', scheduler_id = $1, end_date = null, start_date = coalesce(r.start_date, now())
+     set state = case when r.state = 'queued' then 'running' else r.state end,
+         start_date = coalesce(r.start_date, now()),
+         scheduler_id = $1
      from (select dag_run_id from dag_run q
-           where q.state <> 'running' and exists (select 1 from run_command c where c.dag_run_id = q.dag_run_id)
+           where q.state <> 'running'
+             and not exists (select 1 from scheduler s where s.scheduler_id = q.scheduler_id)
+             and exists (select 1 from run_command c where c.dag_run_id = q.dag_run_id)
            for update skip locked) chosen
      where r.dag_run_id = chosen.dag_run_id
        and exists (select 1 from scheduler where scheduler_id = $1 for key share)

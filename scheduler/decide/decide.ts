@@ -5,10 +5,11 @@
 //
 // A task, and the run, stands at most once among the changes of one event, so that one statement can write them all. The
 // caller commits the changes and acts on them only then: what is queued is dispatched, what is cancelled is told.
+
+import { retryDelayMs } from '../../runtime/retry-delay.ts'
 import type { TaskInstanceState } from '../../runtime/states.ts'
-import { retryDelayMs } from './retry-delay.ts'
+import { type TriggerDecision, triggerDecision } from '../../runtime/trigger-rules.ts'
 import { countUpstream, isFinished, type RunState } from './run-state.ts'
-import { type TriggerDecision, triggerDecision } from './trigger-rules.ts'
 
 /** Tasks are numbers of the run's graph. */
 export type RunEvent =
@@ -207,7 +208,7 @@ function cancel(run: RunState, reason: 'cancelled' | 'timeout', changes: Change[
 }
 
 function clear(run: RunState, numbers: readonly number[], changes: Change[]): void {
-  const cleared = [...new Set(numbers)].filter((number) => {
+  const cleared = numbers.filter((number) => {
     const { state } = run.tasks[number]!
     return isFinished(state) || state === 'up_for_retry'
   })

@@ -3,8 +3,8 @@
 // rebuilt at any time from the run's rows; the counts are never stored.
 import TinyQueue from 'tinyqueue'
 import { type DagRunState, finishedTaskInstanceStates, type TaskInstanceState } from '../../runtime/states.ts'
+import type { UpstreamCounts } from '../../runtime/trigger-rules.ts'
 import type { DagGraph } from './dag-graph.ts'
-import type { UpstreamCounts } from './trigger-rules.ts'
 
 export interface TaskState {
   state: TaskInstanceState
@@ -55,8 +55,15 @@ export function countUpstream(run: RunState, task: number, state: TaskInstanceSt
   }
 }
 
-/** The state of a run as its rows say; no rows for a run that has just begun. Rows of unknown tasks are left alone. */
-export function createRunState(graph: DagGraph, rows: readonly TaskInstanceRow[] = []): RunState {
+/**
+ * The state of a run as its rows say; no rows for a run that has just begun. Rows of unknown tasks are left alone.
+ * @param state of the run; one that has ended is given only to be cleared
+ */
+export function createRunState(
+  graph: DagGraph,
+  rows: readonly TaskInstanceRow[] = [],
+  state: DagRunState = 'running',
+): RunState {
   const tasks = graph.tasks.map(
     (task, number): TaskState => ({
       state: 'none',
@@ -75,7 +82,7 @@ export function createRunState(graph: DagGraph, rows: readonly TaskInstanceRow[]
   )
   const run: RunState = {
     graph,
-    state: 'running',
+    state,
     isCancelled: false,
     tasks,
     ready: new TinyQueue<number>([], (a, b) => a - b),

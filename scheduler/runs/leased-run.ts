@@ -32,8 +32,10 @@ export interface LeasedRun {
   commands: RunCommandRow[]
   /** Ids of commands that were fulfilled since it was leased. */
   readonly commandsDone: Set<number>
-  /** Changes that were decided and are not committed; nothing but starts and finishes is decided meanwhile. */
+  /** How many changes were decided and are not committed. */
   uncommitted: number
+  /** Something other than a report was decided and is not committed: reports wait until it is. */
+  isExclusive: boolean
 }
 
 /** @param rows what the database has of it; nothing for a run that was just started */
@@ -50,7 +52,7 @@ export function createLeasedRun(input: {
   return {
     row,
     version,
-    state: createRunState(version.graph, rows?.taskInstances),
+    state: createRunState(version.graph, rows?.taskInstances, row.state),
     sourcePath,
     params: JSON.stringify({ ...manifest.params, ...(JSON.parse(row.params) as object) }),
     results: new Map(rows?.results.map((result) => [numberOfRow(result), result.value])),
@@ -68,6 +70,7 @@ export function createLeasedRun(input: {
     commands: input.commands ?? [],
     commandsDone: new Set(),
     uncommitted: 0,
+    isExclusive: false,
   }
 }
 

@@ -1,32 +1,23 @@
-// The heart of a scheduler: events of the runs that it leases go through `decide`, what was decided since the last
-// commit is committed together, and only then acted on. While one commit is under way, what comes gathers for the
-// next; so the busier it is, the more each commit carries, and an idle one commits at once.
+// The heart of a scheduler: events of the runs that it leases go through `decide`, what was decided is committed
+// (commit-loop.ts), and only then acted on. Memory runs ahead of the database by at most what is pending and under
+// way; where a commit is refused, memory is worth nothing any more and the engine's owner begins anew.
 //
-// Memory runs ahead of the database by at most what is pending and under way. Where a commit is refused (the
-// lease is lost), memory is worth nothing any more: the engine stops and says so, and its owner begins anew.
-import { setTimeout as delay } from 'node:timers/promises'
-import { DatabaseUnavailableError, messageOf } from '../../runtime/errors.ts'
+// A task may stand only once in a commit. Reports of attempts keep to that by themselves: a task starts, ends and
+// is queued again in that order, each acted on after the commit before. Every other event (a retry that is due, a
+// cancel, a clear) waits until nothing of its run is uncommitted, and reports that come meanwhile wait behind it.
+
 import type { Logger } from '../../runtime/log.ts'
-import { type CommitRefusal, commitChanges, commitRefusal } from '../database/commit-changes.ts'
-import type { Connection, Database } from '../database/connection.ts'
+import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
+import type { CommitRefusal } from '../database/commit-changes.ts'
+import type { Database } from '../database/connection.ts'
 import type { RunCommandRow } from '../database/run-commands.ts'
 import { decide, type RunEvent } from '../decide/decide.ts'
+import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../executors/executor.ts'
-import {
-  type Act,
-  type AttemptReport,
-  addChanges,
-  createPendingBatch,
-  type PendingBatch,
-} from './change-batch.ts'
+import { type Act, type AttemptReport, addChanges, type PendingBatch } from './change-batch.ts'
+import { createCommitLoop } from './commit-loop.ts'
 import { attemptId, dispatchOrder, type LeasedRun, notMapped } from './leased-run.ts'
-
-/** Starts alone wait so long for company: most tasks are over by then, and one write tells both. */
-const startDelayMs = 10
-const retryCommitMinMs = 50
-const retryCommitMaxMs = 1_000
-/** What setTimeout can wait for; a later time is waited for in several steps. */
-const maxTimerMs = 2 ** 31 - 1
+import { createLongTimers } from './long-timers.ts'
 
 export interface RunEngine {
   /** Opens its connection. @throws DatabaseUnavailableError */
@@ -39,11 +30,7 @@ export interface RunEngine {
   setCommands(commands: readonly RunCommandRow[]): void
   /** Milliseconds since the epoch: all reports taken before are committed. */
   committedUntil(): number
-  /** Ids of leased runs. */
-  runIds(): number[]
-  /** Commits of runs that are leased, for the worktrees that must stay. */
-  commits(): Set<string>
-  /** Commits what is pending, and closes. Waits for a database that is away no longer than `timeoutMs`. */
+  /** Commits what is pending, and closes; waits for a database that is away no longer than `timeoutMs`. */
   stop(timeoutMs: number): Promise<void>
 }
 
@@ -60,102 +47,66 @@ export function createRunEngine(deps: {
   onCommitted: (commit: { dagRunIds: number[]; hasEnded: boolean }) => void
   log: Logger
 }): RunEngine {
-  const { db, schedulerId, leaseTtlMs, logsDir, executors, defaultExecutor, log } = deps
+  const { logsDir, executors, defaultExecutor } = deps
   const runs = new Map<number, LeasedRun>()
   /** Attempt → where it belongs, from its dispatch to its end. */
   const dispatched = new Map<string, { run: LeasedRun; task: number }>()
-  const afterCommit = new Map<LeasedRun, (() => void)[]>()
-  const timers = new Set<NodeJS.Timeout>()
-  let pending = createPendingBatch()
-  let pendingSince = 0
-  let underWaySince: number | undefined
-  let commitNumber = 0
-  let connection: Connection | undefined
-  let isCommitting = false
-  let isOver = false
-  let startTimer: NodeJS.Timeout | undefined
+  /** What waits until nothing of its run is uncommitted, in order. */
+  const waiting = new Map<LeasedRun, (() => void)[]>()
+  const timers = createLongTimers()
+  const commits = createCommitLoop({ ...deps, onMade })
 
   function happen(run: LeasedRun, event: RunEvent, report?: AttemptReport): void {
-    if (isOver) return
+    if (commits.isOver()) return
     const changes = decide(run.state, event)
     if (changes.length === 0) return
-    if (pending.runs.size === 0) pendingSince = Date.now()
-    addChanges(pending, run, changes, { defaultExecutor, ...(report && { report }) })
+    const isReport = event.type === 'attempt_started' || event.type === 'attempt_finished'
+    if (!isReport) run.isExclusive = true
+    addChanges(commits.pending(), run, changes, { defaultExecutor, ...(report && { report }) })
     const isEnded = changes.some((change) => change.type === 'run' && change.state !== 'running')
     // A cancellation is fulfilled when the run has ended, by itself or by it.
-    if (isEnded) finishCommands(run, (command) => command.command === 'cancel')
-    if (pending.isUrgent) kick()
-    else startTimer ??= setTimeout(onStartTimer, startDelayMs)
+    if (isEnded) fulfil(run, (command) => command.command === 'cancel')
+    commits.added()
   }
 
-  function onStartTimer(): void {
-    startTimer = undefined
-    kick()
-  }
-
-  let isKicked = false
-  function kick(): void {
-    if (isKicked || isCommitting) return
-    isKicked = true
-    // After everything that this turn of the event loop brings: reports come in chunks.
-    setImmediate(() => {
-      isKicked = false
-      void commitPending()
+  function onMade(batch: PendingBatch): void {
+    act(batch.acts)
+    for (const [run, count] of batch.runs) {
+      run.uncommitted -= count
+      if (run.uncommitted === 0) goOn(run)
+    }
+    deps.onCommitted({
+      dagRunIds: [...batch.runs.keys()].map((run) => run.row.dag_run_id),
+      hasEnded: batch.acts.some((one) => one.type === 'release'),
     })
   }
 
-  async function commitPending(): Promise<void> {
-    if (isCommitting) return
-    isCommitting = true
-    while (!isOver && pending.runs.size > 0) {
-      const batch = pending
-      underWaySince = pendingSince
-      pending = createPendingBatch()
-      batch.changes.started = [...batch.started.values()]
-      commitNumber += 1
-      if (!(await commitUntilMade(batch))) return
-      underWaySince = undefined
-      act(batch.acts)
-      settle(batch)
-      deps.onCommitted({
-        dagRunIds: [...batch.runs.keys()].map((run) => run.row.dag_run_id),
-        hasEnded: batch.acts.some((one) => one.type === 'release'),
-      })
-    }
-    isCommitting = false
+  /** Nothing of the run is uncommitted: what waited happens, up to the first that must be committed by itself. */
+  function goOn(run: LeasedRun): void {
+    run.isExclusive = false
+    applyCommands(run)
+    const list = waiting.get(run)
+    if (!list) return
+    while (list.length > 0 && !mustWait(run)) list.shift()!()
+    if (list.length === 0) waiting.delete(run)
   }
 
-  /** @returns false where it was refused for good */
-  async function commitUntilMade(batch: PendingBatch): Promise<boolean> {
-    let waitMs = retryCommitMinMs
-    for (;;) {
-      try {
-        connection ??= await db.connect(() => {
-          connection = undefined
-        })
-        await commitChanges(connection, { schedulerId, commitNumber, leaseTtlMs, batch: batch.changes })
-        if (waitMs > retryCommitMinMs) log.info('postgres is back, waiting changes are committed')
-        return true
-      } catch (error) {
-        if (isOver) return false
-        if (!(error instanceof DatabaseUnavailableError)) {
-          isOver = true
-          deps.onRefused(commitRefusal(error) ?? 'inconsistent', error)
-          return false
-        }
-        if (waitMs === retryCommitMinMs) {
-          log.warn({ error: messageOf(error) }, 'postgres is away, changes wait for it')
-        }
-        void connection?.close()
-        connection = undefined
-        await delay(waitMs)
-        waitMs = Math.min(waitMs * 2, retryCommitMaxMs)
-      }
-    }
+  const mustWait = (run: LeasedRun) => run.isExclusive || run.uncommitted > 0
+
+  /** For anything but reports. */
+  function whenCommitted(run: LeasedRun, callback: () => void): void {
+    if (!mustWait(run) && !waiting.has(run)) callback()
+    else waitFor(run, callback)
+  }
+
+  function waitFor(run: LeasedRun, callback: () => void): void {
+    const list = waiting.get(run)
+    if (list) list.push(callback)
+    else waiting.set(run, [callback])
   }
 
   function act(acts: readonly Act[]): void {
-    const orders = new Map<string, DispatchOrder[]>()
+    const orders = new Map<Executor, DispatchOrder[]>()
     for (const one of acts) {
       switch (one.type) {
         case 'dispatch':
@@ -172,194 +123,149 @@ export function createRunEngine(deps: {
           break
       }
     }
-    for (const [name, batch] of orders) executors.get(name)!.dispatch(batch)
+    for (const [executor, batch] of orders) executor.dispatch(batch)
   }
 
   function addOrder(
-    orders: Map<string, DispatchOrder[]>,
+    orders: Map<Executor, DispatchOrder[]>,
     run: LeasedRun,
     task: number,
     tryNumber: number,
   ): void {
-    const attempt = run.attempts.get(task)
-    if (attempt?.tryNumber !== tryNumber) return
+    if (run.attempts.get(task)?.tryNumber !== tryNumber) return
     const name = run.version.graph.tasks[task]!.executor ?? defaultExecutor
+    const executor = executors.get(name)
     const order = dispatchOrder(run, task, logsDir)
     dispatched.set(order.order.attempt_id, { run, task })
-    if (!executors.has(name)) {
-      failUndispatched(
-        order,
-        `there is no executor '${name}' here; there is ${[...executors.keys()].join(', ')}`,
-      )
+    if (!executor) {
+      const message = `there is no executor '${name}' here; there is ${[...executors.keys()].join(', ')}`
+      failUndispatched(order, { name: 'ConfigError', message, stack: null })
       return
     }
-    const batch = orders.get(name)
+    const batch = orders.get(executor)
     if (batch) batch.push(order)
-    else orders.set(name, [order])
+    else orders.set(executor, [order])
   }
 
-  function failUndispatched({ order }: DispatchOrder, message: string): void {
-    const now = Date.now()
-    engine.report({
-      type: 'finish',
-      attempt_id: order.attempt_id,
-      token: order.token,
-      state: 'failed',
-      retryable: false,
-      result: null,
-      error: { name: 'ConfigError', message, stack: null },
-      exit_code: null,
-      start_ms: now,
-      end_ms: now,
-      hostname: null,
-      pid: null,
-    })
+  function failUndispatched({ order }: DispatchOrder, error: ErrorReport): void {
+    report({ ...endedWithoutRunner(order, error), retryable: false })
   }
 
   function retryAt(run: LeasedRun, task: number, at: number): void {
     const { tryNumber } = run.state.tasks[task]!
-    after(at - Date.now(), () => {
-      const isSame = run.state.tasks[task]!.tryNumber === tryNumber && runs.has(run.row.dag_run_id)
+    timers.set(at, () => {
+      const isSame = run.state.tasks[task]!.tryNumber === tryNumber && runs.get(run.row.dag_run_id) === run
       if (isSame) whenCommitted(run, () => happen(run, { type: 'retry_due', task }))
     })
   }
 
-  function after(ms: number, callback: () => void): void {
-    const timer = setTimeout(
-      () => {
-        timers.delete(timer)
-        if (ms > maxTimerMs) after(ms - maxTimerMs, callback)
-        else callback()
-      },
-      Math.max(0, Math.min(ms, maxTimerMs)),
-    )
-    timers.add(timer)
-  }
-
-  function settle(batch: PendingBatch): void {
-    for (const [run, count] of batch.runs) {
-      run.uncommitted -= count
-      if (run.commands.length > 0) whenCommitted(run, () => applyCommands(run))
-      const waiting = afterCommit.get(run)
-      if (run.uncommitted > 0 || !waiting) continue
-      afterCommit.delete(run)
-      for (const callback of waiting) whenCommitted(run, callback)
-    }
-  }
-
-  /** Calls back when no change of the run is uncommitted: a task may stand only once in a commit. */
-  function whenCommitted(run: LeasedRun, callback: () => void): void {
-    if (run.uncommitted === 0) callback()
-    else if (afterCommit.has(run)) afterCommit.get(run)!.push(callback)
-    else afterCommit.set(run, [callback])
-  }
-
-  function finishCommands(run: LeasedRun, which: (command: RunCommandRow) => boolean): void {
-    for (const { run_command_id } of run.commands.filter(which)) {
-      pending.changes.commandsDone.push(run_command_id)
+  /** The commands are done with what is committed next. */
+  function fulfil(run: LeasedRun, which: (command: RunCommandRow) => boolean): void {
+    const done = run.commands.filter(which)
+    if (done.length === 0) return
+    run.commands = run.commands.filter((command) => !which(command))
+    const batch = commits.pending()
+    for (const { run_command_id } of done) {
+      batch.changes.commandsDone.push(run_command_id)
       run.commandsDone.add(run_command_id)
     }
-    run.commands = run.commands.filter((command) => !which(command))
+    batch.isUrgent = true
+    commits.added()
   }
 
   function applyCommands(run: LeasedRun): void {
     for (const command of [...run.commands]) {
-      if (command.command === 'cancel') {
-        if (!run.state.isCancelled) happen(run, { type: 'cancel', reason: 'cancelled' })
-      } else clear(run, command)
-      if (run.uncommitted > 0) return
+      if (mustWait(run)) return
+      if (command.command === 'cancel') cancel(run, command)
+      else clear(run, command)
     }
+  }
+
+  function cancel(run: LeasedRun, command: RunCommandRow): void {
+    // It ended before anybody looked: there is nothing to cancel, and it stays as it ended.
+    if (run.state.state !== 'running') fulfil(run, (one) => one === command)
+    else if (!run.state.isCancelled) happen(run, { type: 'cancel', reason: 'cancelled' })
   }
 
   /** Clears once the attempts of the tasks that are asked for have ended; those that run are told to. */
   function clear(run: LeasedRun, command: RunCommandRow): void {
-    const { numberOf } = run.version.graph
+    // Ending, it has its own way with every task; when it has ended, the command is taken up again.
+    if (run.state.isCancelled && run.state.state === 'running') return
+    const { numberOf, tasks: manifests } = run.version.graph
     const tasks = (command.arguments.task_ids ?? []).flatMap((taskId) => numberOf.get(taskId) ?? [])
     const active = tasks.filter((task) => run.attempts.has(task))
     for (const task of active) {
-      const id = attemptId(
-        run.row.dag_run_id,
-        run.version.graph.tasks[task]!.task_id,
-        notMapped,
-        run.attempts.get(task)!.tryNumber,
-      )
+      const { tryNumber } = run.attempts.get(task)!
+      const id = attemptId(run.row.dag_run_id, manifests[task]!.task_id, notMapped, tryNumber)
       for (const executor of executors.values()) executor.cancel(id, 'cancelled')
     }
     if (active.length > 0) return
-    if (pending.runs.size === 0) pendingSince = Date.now()
-    pending.runs.set(run, pending.runs.get(run) ?? 0)
-    pending.isUrgent = true
-    finishCommands(run, (one) => one === command)
+    fulfil(run, (one) => one === command)
     happen(run, { type: 'clear', tasks })
-    kick()
   }
 
-  const engine: RunEngine = {
-    async start() {
-      connection = await db.connect(() => {
-        connection = undefined
-      })
-    },
+  function add(run: LeasedRun): void {
+    const { dag_run_id, start_date } = run.row
+    runs.set(dag_run_id, run)
+    for (const [task, { tryNumber }] of run.attempts) {
+      const { task_id } = run.version.graph.tasks[task]!
+      dispatched.set(attemptId(dag_run_id, task_id, notMapped, tryNumber), { run, task })
+    }
+    // What was asked of it comes first: a cancelled run starts nothing, and one that had ended is to be cleared.
+    applyCommands(run)
+    if (run.state.state !== 'running' && run.uncommitted === 0) {
+      releaseUnchanged(run)
+      return
+    }
+    if (!run.isExclusive) happen(run, { type: 'leased' })
+    else waitFor(run, () => happen(run, { type: 'leased' }))
+    for (const [task, at] of run.retriesAt) retryAt(run, task, at)
+    const timeoutMs = run.version.graph.manifest.dagrun_timeout_ms
+    if (timeoutMs === null || start_date === null) return
+    timers.set(start_date.getTime() + timeoutMs, () => {
+      if (runs.get(dag_run_id) !== run) return
+      whenCommitted(run, () => happen(run, { type: 'cancel', reason: 'timeout' }))
+    })
+  }
+
+  /** A run that had ended and stays as it ended is given back. */
+  function releaseUnchanged(run: LeasedRun): void {
+    const state = run.state.state === 'failed' ? 'failed' : 'success'
+    addChanges(commits.pending(), run, [{ type: 'run', state }], { defaultExecutor })
+    commits.added()
+  }
+
+  function report(received: ExecutorReport): void {
+    const place = dispatched.get(received.attempt_id)
+    if (!place) return
+    const { run, task } = place
+    if (received.type === 'finish') dispatched.delete(received.attempt_id)
+    if (run.isExclusive || waiting.has(run)) waitFor(run, () => take(run, task, received))
+    else take(run, task, received)
+  }
+
+  function take(run: LeasedRun, task: number, received: ExecutorReport): void {
+    const attempt = run.attempts.get(task)
+    if (attempt?.token !== received.token) return
+    const { tryNumber } = attempt
+    const { hostname, pid, start_ms: startMs } = received
+    if (received.type === 'start') {
+      const started = { startMs, endMs: startMs, hostname, pid, exitCode: null, error: null, result: null }
+      happen(run, { type: 'attempt_started', task, tryNumber }, started)
+      return
+    }
+    const { state, retryable, result, error, exit_code: exitCode, end_ms: endMs } = received
+    if (state === 'success' && result !== null && run.version.isInput[task]) run.results.set(task, result)
+    const finished = { startMs, endMs, hostname, pid, exitCode, error, result }
+    happen(run, { type: 'attempt_finished', task, tryNumber, state, retryable }, finished)
+  }
+
+  return {
+    start: () => commits.start(),
     add(added) {
-      for (const run of added) {
-        runs.set(run.row.dag_run_id, run)
-        for (const [task, { tryNumber }] of run.attempts) {
-          const { task_id } = run.version.graph.tasks[task]!
-          dispatched.set(attemptId(run.row.dag_run_id, task_id, notMapped, tryNumber), { run, task })
-        }
-        // What was asked of it comes first: a run that had ended would end again before it could be cleared.
-        applyCommands(run)
-        happen(run, { type: 'leased' })
-        for (const [task, at] of run.retriesAt) retryAt(run, task, at)
-        const timeoutMs = run.version.graph.manifest.dagrun_timeout_ms
-        if (timeoutMs !== null && run.row.start_date) {
-          after(run.row.start_date.getTime() + timeoutMs - Date.now(), () => {
-            if (runs.get(run.row.dag_run_id) !== run) return
-            whenCommitted(run, () => happen(run, { type: 'cancel', reason: 'timeout' }))
-          })
-        }
-      }
+      for (const run of added) add(run)
     },
-    report(report) {
-      const place = dispatched.get(report.attempt_id)
-      if (!place) return
-      const { run, task } = place
-      const attempt = run.attempts.get(task)
-      if (attempt?.token !== report.token) return
-      const { tryNumber } = attempt
-      if (report.type === 'start') {
-        happen(
-          run,
-          { type: 'attempt_started', task, tryNumber },
-          {
-            startMs: report.start_ms,
-            endMs: report.start_ms,
-            hostname: report.hostname,
-            pid: report.pid,
-            exitCode: null,
-            error: null,
-            result: null,
-          },
-        )
-        return
-      }
-      dispatched.delete(report.attempt_id)
-      const { state, retryable, result } = report
-      if (state === 'success' && result !== null && run.version.isInput[task]) run.results.set(task, result)
-      happen(
-        run,
-        { type: 'attempt_finished', task, tryNumber, state, retryable },
-        {
-          startMs: report.start_ms,
-          endMs: report.end_ms,
-          hostname: report.hostname,
-          pid: report.pid,
-          exitCode: report.exit_code,
-          error: report.error,
-          result,
-        },
-      )
-    },
+    report,
     setCommands(commands) {
       for (const [dagRunId, list] of Map.groupBy(commands, (command) => command.dag_run_id)) {
         const run = runs.get(dagRunId)
@@ -369,22 +275,10 @@ export function createRunEngine(deps: {
         whenCommitted(run, () => applyCommands(run))
       }
     },
-    committedUntil() {
-      return underWaySince ?? (pending.runs.size > 0 ? pendingSince : Date.now())
-    },
-    runIds: () => [...runs.keys()],
-    commits: () => new Set([...runs.values()].flatMap((run) => run.row.commit_sha ?? [])),
+    committedUntil: () => commits.committedUntil(),
     async stop(timeoutMs) {
-      const deadline = Date.now() + timeoutMs
-      clearTimeout(startTimer)
-      for (const timer of timers) clearTimeout(timer)
-      kick()
-      while (!isOver && (isCommitting || isKicked || pending.runs.size > 0) && Date.now() < deadline) {
-        await delay(2)
-      }
-      isOver = true
-      await connection?.close()
+      timers.clear()
+      await commits.stop(timeoutMs)
     },
   }
-  return engine
 }

@@ -6,6 +6,7 @@ import type { Database } from '../database/connection.ts'
 import type { DagRunRow } from '../database/rows.ts'
 import { readRunCommands } from '../database/run-commands.ts'
 import { type ActiveAttemptRow, adoptAttempts, readRunRows } from '../database/run-rows.ts'
+import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { Adoption, DispatchOrder, Executor, ExecutorReport, Orphan } from '../executors/executor.ts'
 import { attemptId, createLeasedRun, dispatchOrder, type LeasedRun } from './leased-run.ts'
 import type { RunEngine } from './run-engine.ts'
@@ -106,7 +107,8 @@ async function adopt(
       const row = byId.get(adoption.attempt_id)!
       if (adoption.fate === 'not_begun') notBegun.push(row)
       else if (adoption.fate === 'finished') adopted.reports.push(adoption.report)
-      else if (adoption.fate === 'lost') adopted.reports.push(lostReport(row, adoption.error))
+      else if (adoption.fate === 'lost')
+        adopted.reports.push(endedWithoutRunner({ attempt_id: idOf(row), token: row.token }, adoption.error))
     }
     const fates = Map.groupBy(adoptions, (adoption) => adoption.fate)
     deps.log.warn(
@@ -138,25 +140,4 @@ function orphanOf({ logsDir }: TakeRunsDeps, { row: run }: LeasedRun, row: Activ
   const { task_id, map_index, try_number, token } = row
   const place = { dag_id: run.dag_id, run_id: run.run_id, task_id, map_index, try_number }
   return { attempt_id: idOf(row), token, log_path: attemptLogPath(logsDir, place) }
-}
-
-function lostReport(
-  row: ActiveAttemptRow,
-  error: { name: string; message: string; stack: null | string },
-): ExecutorReport {
-  const now = Date.now()
-  return {
-    type: 'finish',
-    attempt_id: idOf(row),
-    token: row.token,
-    state: 'failed',
-    retryable: true,
-    result: null,
-    error,
-    exit_code: null,
-    start_ms: now,
-    end_ms: now,
-    hostname: null,
-    pid: null,
-  }
 }

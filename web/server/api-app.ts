@@ -1,7 +1,7 @@
 // The Fastify application without its routes: how requests are checked, how answers and errors are written. Answers are
 // plain JSON.stringify, which is fast and drops nothing; tests hold every answer against its schema.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { Logger } from '../../runtime/log.ts'
 import { errorHandler } from './error-handler.ts'
 import { describeApi } from './openapi.ts'
@@ -36,7 +36,7 @@ export async function createApiApp(deps: { log: Logger; version: string; host: s
 }
 
 /** A body that is absent or empty counts as `{}`: every one has only optional parts, or says what it misses. */
-function acceptOnlyJson(app: ReturnType<typeof Fastify>): void {
+function acceptOnlyJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {

@@ -1,7 +1,12 @@
 // From what was thrown to an answer: the one place that knows which code of the catalogue is which HTTP status. What
 // is not of the catalogue is a fault of ours, is logged here once, and tells the caller nothing of its inside.
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { BranchlineError, InternalError, InvalidInputError } from '../../runtime/errors.ts'
+import {
+  BranchlineError,
+  DatabaseUnavailableError,
+  InternalError,
+  InvalidInputError,
+} from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { sqlState } from '../../scheduler/database/connection.ts'
 import type { ErrorBody } from './schemas/common.ts'
@@ -27,10 +32,13 @@ export function errorHandler(log: Logger) {
         'the server failed in a way that it does not know: its log has the error under this request_id',
         { details: { request_id: request.id } },
       )
-      log.error({ err: error, request_id: request.id, method: request.method, url: request.url }, 'request failed')
+      log.error(
+        { err: error, request_id: request.id, method: request.method, url: request.url },
+        'request failed',
+      )
       return send(reply, 500, fault)
     }
-    const status = statusOf[known.code] ?? error.statusCode ?? 500
+    const status = isRefusal(error) ? error.statusCode! : (statusOf[known.code] ?? 500)
     if (known.retryable) reply.header('retry-after', retryAfterSeconds)
     return send(reply, status, known)
   }
@@ -47,9 +55,20 @@ function translate(error: FastifyError): BranchlineError | undefined {
   if (sqlState(error)?.startsWith('22')) {
     return new InvalidInputError(`Postgres cannot store a value of this request: ${error.message}`)
   }
-  // Fastify's own refusals: no JSON, too large, another content type.
-  if (error.code?.startsWith('FST_') && error.statusCode !== undefined && error.statusCode < 500) {
+  // undefined_table: Postgres is there before the first program has migrated it.
+  if (sqlState(error) === '42P01') {
+    return new DatabaseUnavailableError(
+      'the database has no tables yet: every program makes them at its start, as does `branchline db migrate`',
+      { cause: error },
+    )
+  }
+  if (isRefusal(error)) {
     return new InvalidInputError(error.message, { details: { reason: error.code } })
   }
   return undefined
+}
+
+/** Fastify's own: no JSON, too large, another content type. */
+function isRefusal(error: FastifyError): boolean {
+  return error.code?.startsWith('FST_') && error.statusCode !== undefined && error.statusCode < 500
 }

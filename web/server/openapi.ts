@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
-export const openapiPath = '/api/v2/openapi.json'
+const openapiPath = '/api/v2/openapi.json'
 
 /** Before the first route, since it watches them being added. */
 export async function describeApi(app: FastifyInstance, version: string): Promise<void> {

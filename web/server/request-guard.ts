@@ -18,7 +18,9 @@ export function requestGuard(host: string) {
       )
     }
     const { origin } = request.headers
-    if (origin !== undefined && !isSameOrigin(origin, asked)) {
+    // A proxy that asks under a name of its own says here what it was asked for; a page cannot set this unasked.
+    const forwarded = String(request.headers['x-forwarded-host'] ?? asked)
+    if (origin !== undefined && !isSameOrigin(origin, asked) && !isSameOrigin(origin, forwarded)) {
       throw new ForbiddenError(`pages of ${origin} may not use this server`, { details: { origin } })
     }
   }

@@ -40,7 +40,8 @@ function describe(part: string, schema: TSchema, findings: readonly Finding[]): 
   // Of an alternative (`x or null`), the first branch tells more than that none fits.
   const first = findings[0]!
   const missing = (first.params as { requiredProperties?: string[] }).requiredProperties
-  const where = first.instancePath === '' ? part : `${part}: ${first.instancePath.slice(1).replaceAll('/', '.')}`
+  const where =
+    first.instancePath === '' ? part : `${part}: ${first.instancePath.slice(1).replaceAll('/', '.')}`
   const allowed = (first.params as { allowedValues?: unknown[] }).allowedValues
   return new InvalidInputError(
     `${where} ${missing === undefined ? first.message : `must have ${missing.join(', ')}`}${allowed === undefined ? '' : `: ${allowed.join(', ')}`}`,

@@ -15,7 +15,10 @@ export function suggestRoutes(app: FastifyInstance): void {
     const same = paths.find((one) => one.path === path)
     const why =
       same === undefined
-        ? `there is no ${path}.${didYouMean(path, paths.map((one) => one.path))} ${openapiHint}`
+        ? `there is no ${path}.${didYouMean(
+            path,
+            paths.map((one) => one.path),
+          )} ${openapiHint}`
         : `${path} has no ${request.method}, only ${same.methods.join(' and ')}`
     throw new NotFoundError(why, { details: { method: request.method, path } })
   })

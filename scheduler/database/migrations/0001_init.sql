@@ -76,8 +76,8 @@ create table dag_run (
   end_date timestamptz,
   scheduler_id bigint,
   unique (dag_id, run_id),
-  -- Only a running run has an owner, and a finished one has ended.
-  check (scheduler_id is null or state = 'running'),
+  -- A queued run has no owner; an ended one has while something of it is to be cleared.
+  check (scheduler_id is null or state <> 'queued'),
   check ((end_date is not null) = (state in ('success', 'failed')))
 );
 create unique index dag_run_scheduled on dag_run (dag_id, logical_date) where run_type = 'scheduled';
@@ -103,8 +103,10 @@ create table task_instance (
   check ((next_try_at is not null) = (state = 'up_for_retry'))
 ) with (fillfactor = 75);
 
+-- attempt and xcom have no foreign key: each of their rows is written beside its task_instance by commit_changes(),
+-- which is the only writer, and a check per row would cost a sixth of the time of every commit.
 create table attempt (
-  dag_run_id bigint not null references dag_run on delete cascade,
+  dag_run_id bigint not null,
   task_id text not null,
   map_index integer not null,
   try_number integer not null,
@@ -126,7 +128,7 @@ create table attempt (
 ) with (fillfactor = 75);
 
 create table xcom (
-  dag_run_id bigint not null references dag_run on delete cascade,
+  dag_run_id bigint not null,
   task_id text not null,
   map_index integer not null,
   key text not null default 'return_value',
@@ -230,7 +232,14 @@ create function commit_changes(
   p_runs json,             -- dag_run_id, state
   p_commands_done bigint[]
 ) returns void
-language plpgsql as $$
+language plpgsql
+-- Plans are made once, when these tables may be empty and unknown to the planner: it would read them whole, and go on
+-- doing so when they have grown. Every row that is touched here is found by primary key.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
 declare
   expected bigint;
   changed bigint;
@@ -247,90 +256,106 @@ begin
   end if;
 
   if p_queued_new is not null then
-    insert into task_instance (dag_run_id, task_id, map_index, state, try_number, max_tries)
-    select dag_run_id, task_id, map_index, 'queued', try_number, max_tries
-    from json_to_recordset(p_queued_new) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer);
+    with c as materialized (
+      select * from json_to_recordset(p_queued_new) as c (
+        dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer, token uuid,
+        executor text)
+    ), instance as (
+      insert into task_instance (dag_run_id, task_id, map_index, state, try_number, max_tries)
+      select dag_run_id, task_id, map_index, 'queued', try_number, max_tries from c
+    )
     insert into attempt (dag_run_id, task_id, map_index, try_number, token, executor, scheduler_id)
-    select dag_run_id, task_id, map_index, try_number, token, executor, p_scheduler_id
-    from json_to_recordset(p_queued_new) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, token uuid, executor text);
+    select dag_run_id, task_id, map_index, try_number, token, executor, p_scheduler_id from c;
   end if;
 
   if p_queued_again is not null then
     expected := json_array_length(p_queued_again);
-    update task_instance t
-    set state = 'queued', try_number = c.try_number, max_tries = c.max_tries,
-        next_try_at = null, start_date = null, end_date = null
-    from json_to_recordset(p_queued_again) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer, from_state text)
-    where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-      and t.state = c.from_state;
-    get diagnostics changed = row_count;
+    with c as materialized (
+      select * from json_to_recordset(p_queued_again) as c (
+        dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer, token uuid,
+        executor text, from_state text)
+    ), instance as (
+      update task_instance t
+      set state = 'queued', try_number = c.try_number, max_tries = c.max_tries,
+          next_try_at = null, start_date = null, end_date = null
+      from c
+      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = c.from_state
+      returning 1
+    ), result as (
+      delete from xcom x using c
+      where c.from_state = 'success'
+        and x.dag_run_id = c.dag_run_id and x.task_id = c.task_id and x.map_index = c.map_index
+    ), made as (
+      insert into attempt (dag_run_id, task_id, map_index, try_number, token, executor, scheduler_id)
+      select dag_run_id, task_id, map_index, try_number, token, executor, p_scheduler_id from c
+    )
+    select count(*) into changed from instance;
     if changed <> expected then
       raise exception 'queued again: % of % task instances were in the state they left', changed, expected
         using errcode = 'BL002';
     end if;
-    delete from xcom x
-    using json_to_recordset(p_queued_again) as c (dag_run_id bigint, task_id text, map_index integer, from_state text)
-    where c.from_state = 'success'
-      and x.dag_run_id = c.dag_run_id and x.task_id = c.task_id and x.map_index = c.map_index;
-    insert into attempt (dag_run_id, task_id, map_index, try_number, token, executor, scheduler_id)
-    select dag_run_id, task_id, map_index, try_number, token, executor, p_scheduler_id
-    from json_to_recordset(p_queued_again) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, token uuid, executor text);
   end if;
 
   if p_started is not null then
     expected := json_array_length(p_started);
-    update task_instance t
-    set state = 'running', start_date = c.start_date
-    from json_to_recordset(p_started) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, start_date timestamptz)
-    where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-      and t.state = 'queued' and t.try_number = c.try_number;
-    get diagnostics changed = row_count;
+    with c as materialized (
+      select * from json_to_recordset(p_started) as c (
+        dag_run_id bigint, task_id text, map_index integer, try_number integer, start_date timestamptz,
+        hostname text, pid integer)
+    ), instance as (
+      update task_instance t
+      set state = 'running', start_date = c.start_date
+      from c
+      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = 'queued' and t.try_number = c.try_number
+      returning 1
+    ), begun as (
+      update attempt a
+      set state = 'running', start_date = c.start_date, hostname = c.hostname, pid = c.pid
+      from c
+      where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
+        and a.try_number = c.try_number
+    )
+    select count(*) into changed from instance;
     if changed <> expected then
       raise exception 'started: % of % task instances were in the state they left', changed, expected
         using errcode = 'BL002';
     end if;
-    update attempt a
-    set state = 'running', start_date = c.start_date, hostname = c.hostname, pid = c.pid
-    from json_to_recordset(p_started) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, start_date timestamptz,
-      hostname text, pid integer)
-    where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
-      and a.try_number = c.try_number;
   end if;
 
   if p_finished is not null then
     expected := json_array_length(p_finished);
-    update task_instance t
-    set state = c.to_state, start_date = c.start_date, end_date = c.end_date, next_try_at = c.next_try_at
-    from json_to_recordset(p_finished) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, from_state text, to_state text,
-      start_date timestamptz, end_date timestamptz, next_try_at timestamptz)
-    where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-      and t.state = c.from_state and t.try_number = c.try_number;
-    get diagnostics changed = row_count;
+    with c as materialized (
+      select * from json_to_recordset(p_finished) as c (
+        dag_run_id bigint, task_id text, map_index integer, try_number integer, from_state text, to_state text,
+        attempt_state text, start_date timestamptz, end_date timestamptz, next_try_at timestamptz, hostname text,
+        pid integer, exit_code integer, error json, result text)
+    ), instance as (
+      update task_instance t
+      set state = c.to_state, start_date = c.start_date, end_date = c.end_date, next_try_at = c.next_try_at
+      from c
+      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = c.from_state and t.try_number = c.try_number
+      returning 1
+    ), ended as (
+      update attempt a
+      set state = c.attempt_state, start_date = c.start_date, end_date = c.end_date, hostname = c.hostname,
+          pid = c.pid, exit_code = c.exit_code, error = c.error
+      from c
+      where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
+        and a.try_number = c.try_number
+    ), result as (
+      insert into xcom (dag_run_id, task_id, map_index, value)
+      select dag_run_id, task_id, map_index, result::json from c
+      where to_state = 'success' and result is not null
+      on conflict (dag_run_id, task_id, map_index, key) do update set value = excluded.value, created_at = now()
+    )
+    select count(*) into changed from instance;
     if changed <> expected then
       raise exception 'finished: % of % task instances were in the state they left', changed, expected
         using errcode = 'BL002';
     end if;
-    update attempt a
-    set state = c.attempt_state, start_date = c.start_date, end_date = c.end_date, hostname = c.hostname,
-        pid = c.pid, exit_code = c.exit_code, error = c.error
-    from json_to_recordset(p_finished) as c (
-      dag_run_id bigint, task_id text, map_index integer, try_number integer, attempt_state text,
-      start_date timestamptz, end_date timestamptz, hostname text, pid integer, exit_code integer, error json)
-    where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
-      and a.try_number = c.try_number;
-    insert into xcom (dag_run_id, task_id, map_index, value)
-    select dag_run_id, task_id, map_index, result::json
-    from json_to_recordset(p_finished) as c (
-      dag_run_id bigint, task_id text, map_index integer, to_state text, result text)
-    where to_state = 'success' and result is not null
-    on conflict (dag_run_id, task_id, map_index, key) do update set value = excluded.value, created_at = now();
   end if;
 
   if p_decided_new is not null then
@@ -342,30 +367,35 @@ begin
 
   if p_decided is not null then
     expected := json_array_length(p_decided);
-    update task_instance t
-    set state = c.to_state, max_tries = c.max_tries, next_try_at = null,
-        start_date = case when c.to_state = 'none' then null else t.start_date end,
-        end_date = case when c.to_state = 'none' then null else now() end
-    from json_to_recordset(p_decided) as c (
-      dag_run_id bigint, task_id text, map_index integer, from_state text, to_state text, max_tries integer)
-    where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-      and t.state = c.from_state;
-    get diagnostics changed = row_count;
+    with c as materialized (
+      select * from json_to_recordset(p_decided) as c (
+        dag_run_id bigint, task_id text, map_index integer, from_state text, to_state text, max_tries integer)
+    ), instance as (
+      update task_instance t
+      set state = c.to_state, max_tries = c.max_tries, next_try_at = null,
+          start_date = case when c.to_state = 'none' then null else t.start_date end,
+          end_date = case when c.to_state = 'none' then null else now() end
+      from c
+      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = c.from_state
+      returning 1
+    ), result as (
+      delete from xcom x using c
+      where (c.to_state = 'none' or c.from_state = 'success')
+        and x.dag_run_id = c.dag_run_id and x.task_id = c.task_id and x.map_index = c.map_index
+    )
+    select count(*) into changed from instance;
     if changed <> expected then
       raise exception 'decided: % of % task instances were in the state they left', changed, expected
         using errcode = 'BL002';
     end if;
-    delete from xcom x
-    using json_to_recordset(p_decided) as c (dag_run_id bigint, task_id text, map_index integer, to_state text)
-    where c.to_state = 'none'
-      and x.dag_run_id = c.dag_run_id and x.task_id = c.task_id and x.map_index = c.map_index;
   end if;
 
   if p_runs is not null then
     expected := json_array_length(p_runs);
     update dag_run r
     set state = c.state,
-        end_date = case when c.state = 'running' then null else clock_timestamp() end,
+        end_date = case when c.state = 'running' then null else coalesce(r.end_date, clock_timestamp()) end,
         scheduler_id = case when c.state = 'running' then p_scheduler_id else null end
     from json_to_recordset(p_runs) as c (dag_run_id bigint, state text)
     where r.dag_run_id = c.dag_run_id and (r.scheduler_id = p_scheduler_id or r.scheduler_id is null);

@@ -15,6 +15,7 @@ import type {
   RunnerReport,
   RunnerSettings,
 } from '../../../runtime/task-runner/protocol.ts'
+import { endedWithoutRunner } from '../ended-without-runner.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../executor.ts'
 import { adoptLocal } from './adopt-local.ts'
 import { isStopped } from './is-stopped.ts'
@@ -204,16 +205,9 @@ export function createLocalExecutor(deps: {
         'task runner ended during an attempt',
       )
       onReport({
-        type: 'finish',
-        attempt_id: id,
-        token: order.token,
-        state: 'failed',
-        retryable: true,
-        result: null,
-        error: endedError(exit, given.cancelReason),
+        ...endedWithoutRunner(order, endedError(exit, given.cancelReason)),
         exit_code: exit.code,
         start_ms: given.startedAt,
-        end_ms: Date.now(),
         hostname: host,
         pid: runner.process.pid,
       })
@@ -229,21 +223,8 @@ export function createLocalExecutor(deps: {
   }
 
   function endUnbegun({ order }: DispatchOrder, reason: CancelReason): void {
-    const now = Date.now()
-    onReport({
-      type: 'finish',
-      attempt_id: order.attempt_id,
-      token: order.token,
-      state: 'failed',
-      retryable: true,
-      result: null,
-      error: { name: 'AttemptCancelled', message: `ended before it began: ${reason}`, stack: null },
-      exit_code: null,
-      start_ms: now,
-      end_ms: now,
-      hostname: null,
-      pid: null,
-    })
+    const message = `ended before it began: ${reason}`
+    onReport(endedWithoutRunner(order, { name: 'AttemptCancelled', message, stack: null }))
   }
 
   function enqueue(dispatch: DispatchOrder): void {

@@ -23,14 +23,15 @@ const star = (count: number) =>
     ),
   )
 /** Task 0 above all but the last, which is below them all. */
-const fan = (count: number) =>
-  graphOf(
-    Array.from({ length: count }, (_, number) => {
-      const between = Array.from({ length: count - 2 }, (_, place) => id(place + 1))
-      const upstream = number === 0 ? [] : number === count - 1 ? between : [id(0)]
-      return taskManifest(id(number), { upstream_task_ids: upstream })
-    }),
+const fan = (count: number) => {
+  const between = Array.from({ length: count - 2 }, (_, place) => id(place + 1))
+  const upstream = (number: number) => (number === 0 ? [] : number === count - 1 ? between : [id(0)])
+  return graphOf(
+    Array.from({ length: count }, (_, number) =>
+      taskManifest(id(number), { upstream_task_ids: upstream(number) }),
+    ),
   )
+}
 const shapes = { chain, star, fan }
 
 /** A run that counts each look at an element of its lists. */

@@ -13,7 +13,7 @@ import {
 } from '../../../runtime/states.ts'
 import { decide } from '../../../scheduler/decide/decide.ts'
 import { createRunState, type TaskInstanceRow } from '../../../scheduler/decide/run-state.ts'
-import { triggerDecision, type UpstreamCounts } from '../../../scheduler/decide/trigger-rules.ts'
+import { triggerDecision, type UpstreamCounts } from '../../../runtime/trigger-rules.ts'
 import { graphOfEdges } from './graphs.ts'
 import { RunInMemory } from './run-in-memory.ts'
 

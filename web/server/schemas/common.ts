@@ -32,7 +32,7 @@ export const RunIdParameter = name('run_id')
 export const TaskIdParameter = name('task_id, with the ids of its groups before it')
 
 /** Rows of one answer. More than the maximum would hold the server and the reader up. */
-export const maxPageSize = 1_000
+const maxPageSize = 1_000
 export const defaultPageSize = 100
 
 /** The page of a list that is asked for. */

@@ -19,7 +19,7 @@ export const LiveQuery = Type.Object(
 export type LiveQuery = Static<typeof LiveQuery>
 
 /** Event name → its data. */
-export const liveEvents = {
+const liveEvents = {
   /** A run changed: its present row. States that were left again in the meantime are not told. */
   dag_run: DagRun,
   /** With run_id only: the task instances that changed; in the first event all of them, in topological order. */
@@ -34,7 +34,7 @@ export const liveEvents = {
   reload: Type.Object({}),
 } as const
 
-export type LiveEventName = keyof typeof liveEvents
+type LiveEventName = keyof typeof liveEvents
 export type LiveEvent = {
   [Name in LiveEventName]: { event: Name; data: Static<(typeof liveEvents)[Name]> }
 }[LiveEventName]

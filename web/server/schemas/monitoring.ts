@@ -51,7 +51,7 @@ export const Health = Type.Object({
 })
 export type Health = Static<typeof Health>
 
-export const EventLog = Type.Object({
+const EventLog = Type.Object({
   audit_event_id: Type.Integer(),
   created_at: Timestamp,
   actor: Type.String(),
@@ -61,7 +61,6 @@ export const EventLog = Type.Object({
   task_id: Nullable(Type.String()),
   details: Type.Record(Type.String(), Type.Unknown()),
 })
-export type EventLog = Static<typeof EventLog>
 
 export const EventLogCollection = Type.Object({
   event_logs: Type.Array(EventLog, { description: 'Newest first.' }),

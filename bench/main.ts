@@ -1,0 +1,128 @@
+// The benchmark: `npm run bench` for all cases, `npm run bench -- b d` for some. One JSON line for each figure on
+// standard output, what happens meanwhile on standard error. docs/performance.md says what each case is.
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { readPostmasterFile, stopPostmaster } from '../cli/dev/postmaster.ts'
+import { worksIn } from '../cli/dev/processes.ts'
+import { messageOf } from '../runtime/errors.ts'
+import { didYouMean } from '../runtime/nearest.ts'
+import { isRunning } from '../runtime/process-start.ts'
+import { type Program, programPath } from '../runtime/programs.ts'
+import { chain } from './cases/chain.ts'
+import { fanOut } from './cases/fan-out.ts'
+import { idle } from './cases/idle.ts'
+import { loadAll } from './cases/load-all.ts'
+import { longRun } from './cases/long-run.ts'
+import { push } from './cases/push.ts'
+import { throughput } from './cases/throughput.ts'
+import { trigger } from './cases/trigger.ts'
+import type { BenchCase, BenchContext } from './support/bench-case.ts'
+import { startBenchPostgres } from './support/bench-postgres.ts'
+import { lineOf, markdownTable, readLines } from './support/lines.ts'
+import { describeMachine } from './support/machine.ts'
+
+const cases: readonly BenchCase[] = [trigger, chain, fanOut, throughput, push, loadAll, idle, longRun]
+const prefix = 'branchline-bench-'
+
+const usage = `Usage: npm run bench -- [options] [case…]
+       npm run bench -- --table < lines
+
+Cases: ${cases.map(({ letter, name }) => `${letter} ${name}`).join(', ')}; all without one.
+
+  --quick         few rounds: shows that a case works, not how fast it is
+  --dist          runs the built programs of dist/ instead of the sources
+  --cpu-prof DIR  writes CPU profiles of the schedulers there
+  --table         makes the table of docs/performance.md from lines on standard input
+  --help
+`
+
+async function main(): Promise<number> {
+  const { values: options, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      dist: { type: 'boolean', default: false },
+      'cpu-prof': { type: 'string' },
+      table: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (options.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  if (options.table) {
+    process.stdout.write(markdownTable(await readLines(process.stdin)))
+    return 0
+  }
+  const chosen = choose(positionals)
+  const stopping = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => stopping.abort(new Error(`ended by ${signal}`)))
+  }
+  const profiles = options['cpu-prof']
+  await measureAll(chosen, {
+    isQuick: options.quick,
+    programPath: options.dist ? builtProgram : programPath,
+    schedulerNodeArguments: profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`],
+    signal: stopping.signal,
+    progress: (text) => process.stderr.write(`${text}\n`),
+  })
+  return 0
+}
+
+/** @throws Error that names the nearest case */
+function choose(names: readonly string[]): readonly BenchCase[] {
+  const wanted = names.map((name) => {
+    const found = cases.find((one) => one.letter === name || one.name === name)
+    if (found !== undefined) return found
+    const hint = didYouMean(
+      name,
+      cases.map((one) => one.name),
+    )
+    throw new Error(`there is no case '${name}'.${hint}\n\n${usage}`)
+  })
+  return wanted.length === 0 ? cases : wanted
+}
+
+const builtProgram = (program: Program) => join(import.meta.dirname, '..', 'dist', `${program}.js`)
+
+async function measureAll(
+  chosen: readonly BenchCase[],
+  given: Omit<BenchContext, 'postgres' | 'directory'>,
+): Promise<void> {
+  await removeLeftovers()
+  await using cleanUp = new AsyncDisposableStack()
+  const directory = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
+  cleanUp.defer(() => rm(directory, { recursive: true, force: true }))
+  const postgres = cleanUp.use(await startBenchPostgres(directory, given.signal))
+  const machine = describeMachine(directory, postgres.version)
+  const programs = given.programPath === programPath ? 'source' : 'dist'
+  for (const one of chosen) {
+    given.signal.throwIfAborted()
+    given.progress(`${one.letter} ${one.name}`)
+    for (const measurement of await one.measure({ ...given, postgres, directory })) {
+      process.stdout.write(`${JSON.stringify(lineOf(measurement, machine, programs))}\n`)
+    }
+  }
+}
+
+/** Ends the Postgres of benchmarks that were killed before they could, and removes their directories. */
+async function removeLeftovers(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const owner = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
+    if (Number.isNaN(owner) || isRunning(owner)) continue
+    const dataDirectory = join(tmpdir(), name, 'postgres', 'data')
+    const file = await readPostmasterFile(dataDirectory)
+    if (file !== undefined && worksIn(file.pid, dataDirectory)) await stopPostmaster(file.pid)
+    // Another user's leftovers stay theirs.
+    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  process.stderr.write(`bench: ${messageOf(error)}\n`)
+  return 1
+})

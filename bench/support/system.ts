@@ -1,0 +1,128 @@
+// The system under test as users run it: the real programs, each its own process, on a database of their own. The
+// benchmark speaks to it as any client does, over Postgres, and reads what it did from its rows and log files.
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { programPart } from '../../cli/dev/supervised-program.ts'
+import type { RunningPart } from '../../cli/dev/supervisor.ts'
+import { type Database, openDatabase } from '../../scheduler/database/connection.ts'
+import { migrate } from '../../scheduler/database/migrate.ts'
+import type { BenchContext } from './bench-case.ts'
+import type { DagModules } from './dag-modules.ts'
+import { waitUntil } from './wait-until.ts'
+
+/** A migrated database and a directory; nothing runs yet. */
+export interface Site extends AsyncDisposable {
+  db: Database
+  directory: string
+  dataDir: string
+  logsDir: string
+}
+
+/** A site with a scheduler that has loaded its Dags. */
+export interface System extends Site {
+  scheduler: RunningPart
+}
+
+export async function createSite(context: BenchContext): Promise<Site> {
+  const directory = await mkdtemp(join(context.directory, 'site-'))
+  const dataDir = join(directory, 'data')
+  const db = openDatabase(await context.postgres.createDatabase(), { max: 2, applicationName: 'bench' })
+  await migrate(db)
+  return {
+    db,
+    directory,
+    dataDir,
+    logsDir: join(dataDir, 'logs'),
+    [Symbol.asyncDispose]: () => db.close(),
+  }
+}
+
+/** Writes modules into a directory, which is made. */
+export async function writeModules(directory: string, modules: DagModules): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  for (const [name, text] of Object.entries(modules)) await writeFile(join(directory, name), text)
+}
+
+/** @param options.slots processes that run tasks; default: the scheduler's own default */
+export async function startScheduler(
+  context: BenchContext,
+  site: Site,
+  options: { sourcePath: string; slots?: number },
+): Promise<RunningPart> {
+  return await startProgram(context, 'scheduler', {
+    args: [...context.schedulerNodeArguments, context.programPath('scheduler')],
+    env: {
+      BRANCHLINE_DATABASE_URL: site.db.url,
+      BRANCHLINE_SOURCE_PATH: options.sourcePath,
+      BRANCHLINE_DATA_DIR: site.dataDir,
+      BRANCHLINE_LOG_LEVEL: 'warn',
+      ...(options.slots !== undefined && { BRANCHLINE_LOCAL_EXECUTOR_SLOTS: String(options.slots) }),
+    },
+  })
+}
+
+/** Starts one of our programs; what it says goes to the person who watches. */
+export async function startProgram(
+  context: BenchContext,
+  name: string,
+  program: { args: readonly string[]; env: Record<string, string>; readiness?: 'reported' },
+): Promise<RunningPart> {
+  const part = programPart({
+    name,
+    args: program.args,
+    env: { PATH: process.env.PATH, HOME: context.directory, ...program.env },
+    ...(program.readiness && { readiness: program.readiness }),
+    onLine: ({ text }) => {
+      // What goes as it should is not worth a line.
+      if (!text.includes('"level":"info"')) context.progress(`${name}: ${text}`)
+    },
+  })
+  return await part.start(context.signal)
+}
+
+/** A scheduler over `modules`, ready when all their Dags are live. */
+export async function startSystem(
+  context: BenchContext,
+  options: { modules: DagModules; slots?: number },
+): Promise<System> {
+  const site = await createSite(context)
+  try {
+    const sourcePath = join(site.directory, 'dags')
+    await writeModules(sourcePath, options.modules)
+    const scheduler = await startScheduler(context, site, { ...options, sourcePath })
+    const stop = async () => {
+      await scheduler.stop()
+      await site[Symbol.asyncDispose]()
+    }
+    try {
+      await dagsAreLive(context, site.db, Object.keys(options.modules).length, 10)
+    } catch (error) {
+      await scheduler.stop()
+      throw error
+    }
+    return { ...site, scheduler, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await site[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Waits until so many Dags are live. @throws Error with the import errors where there are some instead */
+export async function dagsAreLive(
+  context: BenchContext,
+  db: Database,
+  count: number,
+  everyMs: number,
+): Promise<void> {
+  await waitUntil(`${count} Dags`, { everyMs, signal: context.signal }, async () => {
+    const { rows } = await db.query<{ dags: number; errors: string | null }>(
+      `select (select count(*) from dag where not is_stale) as dags,
+         (select string_agg(file || ': ' || message, e'\\n') from import_error) as errors`,
+      [],
+      'dags-are-live',
+    )
+    if (rows[0]!.errors !== null)
+      throw new Error(`the Dags of this case cannot be loaded: ${rows[0]!.errors}`)
+    return rows[0]!.dags === count || undefined
+  })
+}

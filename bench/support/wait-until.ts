@@ -1,0 +1,24 @@
+// Waiting for something that can only be looked at.
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** A case that hangs is ended with a message, long before a person would lose patience. */
+const patienceMs = 120_000
+
+/**
+ * Looks every `everyMs` until `look` gives something other than undefined.
+ * @throws Error with `what` after two minutes; the signal's reason when it fires
+ */
+export async function waitUntil<Value>(
+  what: string,
+  options: { everyMs: number; signal: AbortSignal },
+  look: () => Promise<Value | undefined>,
+): Promise<Value> {
+  const deadline = performance.now() + patienceMs
+  for (;;) {
+    options.signal.throwIfAborted()
+    const value = await look()
+    if (value !== undefined) return value
+    if (performance.now() > deadline) throw new Error(`waited ${patienceMs / 1000} s in vain: ${what}`)
+    await delay(options.everyMs, undefined, { signal: options.signal })
+  }
+}

@@ -1,0 +1,36 @@
+// `branchline sync`, `branchline scheduler`, `branchline web`: the long-lived programs as commands.
+import { Command } from 'commander'
+import { startProgram } from './start-program.ts'
+
+interface Options {
+  config?: string
+}
+
+/** Only described here, for help and completion: main.ts hands all that follows `sync` to the program itself. */
+export function syncCommand(): Command {
+  return new Command('sync')
+    .description(
+      'Publish a Git repository as a directory, as git-sync does; `branchline sync --help` has its options',
+    )
+    .usage('[git-sync options]')
+}
+
+export function schedulerCommand(): Command {
+  return configuredProgram('scheduler', 'Load Dags, decide what runs, run it; several may run at once')
+}
+
+export function webCommand(): Command {
+  return configuredProgram('web', 'Serve the API')
+}
+
+/** A program that reads nothing but the configuration. */
+function configuredProgram(name: 'scheduler' | 'web', description: string): Command {
+  return new Command(name)
+    .description(description)
+    .option('--config <path>', 'configuration file')
+    .action(async (options: Options) => {
+      // The program reads its own environment, as it does when it is started without this command.
+      if (options.config !== undefined) process.env.BRANCHLINE_CONFIG = options.config
+      await startProgram(name, [])
+    })
+}
