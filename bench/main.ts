@@ -91,7 +91,7 @@ const builtProgram = (program: Program) => join(import.meta.dirname, '..', 'dist
 
 async function measureAll(
   chosen: readonly BenchCase[],
-  given: Omit<BenchContext, 'postgres' | 'directory'>,
+  given: Omit<BenchContext, 'postgres' | 'directory' | 'giveUp'>,
 ): Promise<void> {
   await removeLeftovers()
   await using cleanUp = new AsyncDisposableStack()
@@ -103,7 +103,10 @@ async function measureAll(
   for (const one of chosen) {
     given.signal.throwIfAborted()
     given.progress(`${one.letter} ${one.name}`)
-    for (const measurement of await one.measure({ ...given, postgres, directory })) {
+    const ending = new AbortController()
+    const signal = AbortSignal.any([given.signal, ending.signal])
+    const giveUp = (reason: Error) => ending.abort(reason)
+    for (const measurement of await one.measure({ ...given, postgres, directory, signal, giveUp })) {
       process.stdout.write(`${JSON.stringify(lineOf(measurement, machine, programs))}\n`)
     }
   }

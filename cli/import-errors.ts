@@ -35,13 +35,14 @@ export function importErrorsCommand(terminal: Terminal): Command {
 }
 
 /** @param now milliseconds since the epoch */
-export function renderImportError(error: ImportError, style: Style, now: number): string[] {
-  const place = [error.file, error.line, error.column].filter((part) => part !== null).join(':')
+function renderImportError(error: ImportError, style: Style, now: number): string[] {
+  const place = [error.error_file, error.line, error.column].filter((part) => part !== null).join(':')
+  const imported = error.error_file === error.file ? '' : ` imported by ${error.file}`
   const commit = error.commit_sha === null ? '' : `commit ${shortCommit(error.commit_sha)}, `
   const since = style('dim', `(${commit}${relativeTime(error.created_at, now)})`)
   const stack = error.stack === null ? [] : stackFrames(error.stack)
   return [
-    `${style('red', '✗')} ${style('bold', place)} ${since}`,
+    `${style('red', '✗')} ${style('bold', place)}${imported} ${since}`,
     ...error.message.split('\n').map((line) => `  ${line}`),
     ...stack.map((line) => style('dim', `  ${line}`)),
     ...(error.hint === null ? [] : [`  ${style('cyan', 'hint:')} ${error.hint}`]),

@@ -1,5 +1,6 @@
 // What a command reads from and writes to, and the code that it ends with. Results go to standard output, all else
 // (notes, questions, errors) to standard error, so that a pipe gets only results.
+import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import { ExitCode } from './exit-codes.ts'
 import { createStyle, type Style } from './output/style.ts'
@@ -42,7 +43,10 @@ export function createTerminal(): Terminal {
     async confirm(question) {
       const lines = createInterface({ input: stdin, output: stderr })
       try {
-        return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim())
+        // ctrl-C and ctrl-D close the interface, and the question stays without an answer.
+        const closed = once(lines, 'close').then(() => '')
+        const answer = await Promise.race([lines.question(`${question} [y/N] `).catch(() => ''), closed])
+        return /^y(es)?$/i.test(answer.trim())
       } finally {
         lines.close()
       }

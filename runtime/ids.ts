@@ -11,6 +11,9 @@ export type TaskId = Branded<'TaskId'>
 /** Full, lower-case hexadecimal object id: 40 (SHA-1) or 64 (SHA-256) digits. */
 export type CommitSha = Branded<'CommitSha'>
 
+/** The map_index of a task that is not mapped, as in Airflow. */
+export const notMapped = -1
+
 const maxIdLength = 200
 const idPattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
 // A run_id may hold a timestamp (`:` and `+`), so it is wider than the ids of Dags and tasks; it is a path part too.

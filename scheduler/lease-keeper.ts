@@ -1,5 +1,5 @@
 // Keeps a scheduler's lease: renews it several times within its length, and hands on what each renewal saw. It
-// also judges whether this scheduler may take over others: only after it has itself held its lease without a gap
+// also judges whether this scheduler may take over others: only after it has itself renewed its lease without a gap
 // for a whole length. After an outage of Postgres every lease has run out, and whoever comes back first must not
 // take the runs of those who are about to.
 import { setTimeout as delay } from 'node:timers/promises'
@@ -44,7 +44,8 @@ export function createLeaseKeeper(deps: {
       return
     }
     const now = performance.now()
-    if (now - renewedAt > leaseTtlMs) heldSince = now
+    // Whoever else is late for the same reason needs as long as this one to come back.
+    if (isAway || now - renewedAt > leaseTtlMs / 2) heldSince = now
     renewedAt = now
     if (isAway) log.info('postgres is back')
     isAway = false

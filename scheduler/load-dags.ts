@@ -1,7 +1,7 @@
 // From the source to the database: has the loader read what is published, adds what only a scheduler can judge
 // (schedules, executors), and writes the difference.
 import type { DagDefinitionError } from '../runtime/errors.ts'
-import { messageOf } from '../runtime/errors.ts'
+import { messageOf, NotFoundError } from '../runtime/errors.ts'
 import type { LoadedDag, LoadResult } from '../runtime/loader/load-result.ts'
 import type { Logger } from '../runtime/log.ts'
 import { didYouMean } from '../runtime/nearest.ts'
@@ -17,9 +17,17 @@ export interface LoadDagsDeps {
   log: Logger
 }
 
-/** One pass; may be called again at any time. @returns what was loaded */
-export async function loadDags(deps: LoadDagsDeps): Promise<LoadResult> {
-  const load = judge(await deps.load(), deps.executorNames)
+/**
+ * One pass; may be called again at any time.
+ * @returns what was loaded; undefined where nothing is published yet
+ */
+export async function loadDags(deps: LoadDagsDeps): Promise<LoadResult | undefined> {
+  const found = await deps.load().catch((error: unknown) => {
+    if (error instanceof NotFoundError) return undefined
+    throw error
+  })
+  if (!found) return undefined
+  const load = judge(found, deps.executorNames)
   const { newVersions, stale } = await recordLoad(deps.db, load, {
     arePausedAtCreation: deps.arePausedAtCreation,
   })

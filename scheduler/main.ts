@@ -9,9 +9,12 @@ import { ConfigError, DatabaseUnavailableError, messageOf } from '../runtime/err
 import { createLoader } from '../runtime/loader/loader.ts'
 import { createLogger, type Logger } from '../runtime/log.ts'
 import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
-import { type Database, openDatabase } from './database/connection.ts'
+import { openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
-import { createScheduler } from './scheduler.ts'
+import { createScheduler, type Scheduler } from './scheduler.ts'
+
+/** Between two tries while Postgres is away. */
+const databaseRetryMs = 200
 
 /** What task runners do not inherit: they hold no credentials of ours. */
 const withheld = ['BRANCHLINE_DATABASE_URL']
@@ -36,7 +39,9 @@ async function main(): Promise<void> {
   const sourcePath = resolve(config.source_path)
   mkdirSync(config.data_dir, { recursive: true })
   const db = openDatabase(config.database_url, { applicationName: 'branchline scheduler' })
-  await migrateWhenUp(db, stopping.signal, log)
+  const { applied } = (await whenUp(() => migrate(db), stopping.signal, log)) ?? { applied: [] }
+  if (applied.length > 0) log.info({ applied }, 'database migrated')
+  let scheduler: Scheduler | undefined
   const loader = createLoader({
     sourcePath,
     dagsFolder: config.dags_folder,
@@ -46,6 +51,7 @@ async function main(): Promise<void> {
     importTimeoutMs: config.loader_import_timeout,
     memoryMb: config.loader_memory_mb,
     allowInstallScripts: config.allow_install_scripts,
+    wake: () => scheduler?.reload(),
     log,
   })
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !withheld.includes(name)))
@@ -53,14 +59,10 @@ async function main(): Promise<void> {
     stopping.signal.addEventListener('abort', () => done('stopped'), { once: true }),
   )
   while (!stopping.signal.aborted) {
-    const scheduler = await createScheduler({
-      db,
-      config,
-      sourcePath,
-      load: () => loader.load(stopping.signal),
-      env,
-      log,
-    })
+    const load = () => loader.load(stopping.signal)
+    const make = () => createScheduler({ db, config, sourcePath, load, env, log })
+    scheduler = await whenUp(make, stopping.signal, log)
+    if (!scheduler) break
     await scheduler.start()
     reportReady()
     const end = await Promise.race([stopped, scheduler.lost])
@@ -71,17 +73,18 @@ async function main(): Promise<void> {
   await db.close()
 }
 
-/** A database that is away at the start is waited for, as at any other time. */
-async function migrateWhenUp(db: Database, signal: AbortSignal, log: Logger): Promise<void> {
+/**
+ * A database that is away is waited for, at the start as at any other time.
+ * @returns nothing where the signal came first
+ */
+async function whenUp<T>(work: () => Promise<T>, signal: AbortSignal, log: Logger): Promise<T | undefined> {
   for (let isTold = false; !signal.aborted; isTold = true) {
     try {
-      const { applied } = await migrate(db)
-      if (applied.length > 0) log.info({ applied }, 'database migrated')
-      return
+      return await work()
     } catch (error) {
       if (!(error instanceof DatabaseUnavailableError)) throw error
       if (!isTold) log.warn({ error: messageOf(error) }, 'postgres is away, waiting for it')
-      await delay(500)
+      await delay(databaseRetryMs)
     }
   }
 }

@@ -1,6 +1,6 @@
 // A pass: work that reads the present state and writes the difference, so that it may run at any time, twice, or
 // once for many wakes. This runs one at a time and once more where a wake came meanwhile.
-import { DatabaseUnavailableError } from '../runtime/errors.ts'
+import { DatabaseUnavailableError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/log.ts'
 
 export interface Pass {
@@ -11,12 +11,13 @@ export interface Pass {
 }
 
 /**
- * @param work may throw: a database that is away is left to the next wake, anything else is logged as an error;
- * either way whoever wakes it periodically has it tried again
+ * @param work may throw: a database that is away is left to the next wake, anything else is logged as an error,
+ * once as long as it stays the same; either way whoever wakes it periodically has it tried again
  */
 export function createPass(name: string, log: Logger, work: () => Promise<void>): Pass {
   let isWoken = false
   let isStopped = false
+  let lastMessage: string | undefined
   let running: Promise<void> | undefined
 
   const run = async (): Promise<void> => {
@@ -24,9 +25,13 @@ export function createPass(name: string, log: Logger, work: () => Promise<void>)
       isWoken = false
       try {
         await work()
+        lastMessage = undefined
       } catch (error) {
         if (error instanceof DatabaseUnavailableError) log.debug({ pass: name }, 'pass waits for postgres')
-        else if (!isStopped) log.error({ pass: name, err: error }, 'pass failed')
+        else if (!isStopped && messageOf(error) !== lastMessage) {
+          lastMessage = messageOf(error)
+          log.error({ pass: name, err: error }, 'pass failed')
+        }
       }
     }
     running = undefined

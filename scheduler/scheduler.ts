@@ -10,10 +10,11 @@ import type { Logger } from '../runtime/log.ts'
 import type { CommitRefusal } from './database/commit-changes.ts'
 import type { Connection, Database } from './database/connection.ts'
 import { makeDueRuns } from './database/make-due-runs.ts'
-import { changesChannel, channel, type Wake } from './database/notifications.ts'
+import { changesChannel, channel, dagsChanged, type Wake } from './database/notifications.ts'
 import { leaseCommandedRuns, readRunCommands } from './database/run-commands.ts'
 import {
   type Beat,
+  readLeasedRuns,
   registerScheduler,
   releaseScheduler,
   schedulersInUse,
@@ -36,6 +37,8 @@ import { createWorktreeHolds } from './worktree-holds.ts'
 const startAtOnce = 500
 /** Live views hear of changed runs at most so often; between, changes of one run are one. */
 const tellChangesMs = 40
+/** Postgres takes payloads below 8,000 bytes; an id and its comma have at most 17. */
+const idsPerNotification = 400
 /** How often worktrees that nobody needs any more are let go. */
 const refreshHoldsMs = 10_000
 /** How long a stopping scheduler waits for a database that is away before it leaves the rest to the next one. */
@@ -44,6 +47,8 @@ const lastCommitMs = 5_000
 export interface Scheduler {
   readonly schedulerId: number
   start(): Promise<void>
+  /** Has the source read again, also where it did not change. */
+  reload(): void
   /** Resolves with the reason when this scheduler is over and another must be made. */
   readonly lost: Promise<CommitRefusal>
   /** @param graceMs how long running attempts may clean up; 0 where their runs are another's already */
@@ -108,10 +113,15 @@ export async function createScheduler(deps: {
     for (const id of dagRunIds) changedRuns.add(id)
     tellTimer ??= setTimeout(() => {
       tellTimer = undefined
-      const payload = JSON.stringify([...changedRuns].slice(0, 500))
+      const ids = [...changedRuns]
       changedRuns.clear()
+      const payloads: string[] = []
+      while (ids.length > 0) payloads.push(JSON.stringify(ids.splice(0, idsPerNotification)))
       // Only a hint for live views; where it is lost they read again by themselves.
-      db.query('select pg_notify($1, $2)', [changesChannel, payload], 'tell-changes').catch(() => {})
+      db.query('select pg_notify($1, payload) from unnest($2::text[]) payload', [
+        changesChannel,
+        payloads,
+      ]).catch(() => {})
     }, tellChangesMs)
   }
 
@@ -145,7 +155,21 @@ export async function createScheduler(deps: {
     log,
   }
 
-  const startPass = createPass('start-runs', log, async () => {
+  /** Set where taking failed half way: runs may be leased by now that the engine does not know. */
+  let mayHaveUntaken = false
+  let taking: Promise<void> = Promise.resolve()
+  /** Passes that lease runs, one at a time: what one of them is taking must not look untaken to another. */
+  const createTakePass = (name: string, take: () => Promise<void>) =>
+    createPass(name, log, () => {
+      const taken = taking.then(take).catch((error: unknown) => {
+        mayHaveUntaken = true
+        throw error
+      })
+      taking = taken.catch(() => {})
+      return taken
+    })
+
+  const startPass = createTakePass('start-runs', async () => {
     const rows = await startRuns(db, schedulerId, startAtOnce)
     if (rows.length > 0) await takeNewRuns(takeDeps, rows)
     if (rows.length === startAtOnce) startPass.wake()
@@ -153,18 +177,28 @@ export async function createScheduler(deps: {
   const duePass = createPass('make-due-runs', log, async () => {
     if ((await makeDueRuns(db, Date.now())) > 0) startPass.wake()
   })
-  const commandPass = createPass('run-commands', log, async () => {
+  const commandPass = createTakePass('run-commands', async () => {
     const rows = await leaseCommandedRuns(db, schedulerId)
     if (rows.length > 0) await takeBegunRuns(takeDeps, rows)
     engine.setCommands(await readRunCommands(db, schedulerId))
   })
-  const takeOverPass = createPass('take-over', log, async () => {
+  const takeOverPass = createTakePass('take-over', async () => {
     const rows = await takeOverRuns(db, schedulerId)
     if (rows.length === 0) return
     log.warn({ runs: rows.length }, 'taking over runs of a scheduler that is gone')
     await takeBegunRuns(takeDeps, rows)
   })
+  /** Postgres may go away between the lease and what must be read of the runs. */
+  const untakenPass = createTakePass('untaken-runs', async () => {
+    // Known before it is asked who is leased: one that ends meanwhile is not taken again.
+    const known = new Set(engine.runIds())
+    const leased = await readLeasedRuns(db, schedulerId)
+    const rows = leased.filter(({ dag_run_id }) => !known.has(dag_run_id))
+    if (rows.length > 0) await takeBegunRuns(takeDeps, rows)
+    mayHaveUntaken = false
+  })
   const loadPass = createPass('load-dags', log, async () => {
+    isLoaded = false
     const load = await loadDags({
       db,
       load: deps.load,
@@ -172,9 +206,11 @@ export async function createScheduler(deps: {
       arePausedAtCreation: config.dags_are_paused_at_creation,
       log,
     })
+    // Nothing is published yet: the watcher, or the next beat, tells when it is.
+    if (!load) return
     loadedPath = load.source_path
     isLoaded = true
-    await db.query('select pg_notify($1, $2)', [changesChannel, 'dags'])
+    await db.query('select pg_notify($1, $2)', [changesChannel, dagsChanged])
     duePass.wake()
     holdPass.wake()
   })
@@ -188,9 +224,9 @@ export async function createScheduler(deps: {
   const holdPass = createPass('hold-worktrees', log, () => worktrees.refresh())
   /** Journals of schedulers that are gone and whose runs are all somebody's by now say nothing any more. */
   const tidyPass = createPass('tidy-runners', log, async () => {
-    forgetRunners(runnersDir, await schedulersInUse(db))
+    await forgetRunners(runnersDir, () => schedulersInUse(db))
   })
-  const passes = [startPass, duePass, commandPass, takeOverPass, loadPass, holdPass, tidyPass]
+  const passes = [startPass, duePass, commandPass, takeOverPass, untakenPass, loadPass, holdPass, tidyPass]
 
   const watcher = createSourceWatcher({
     path: sourcePath,
@@ -206,6 +242,7 @@ export async function createScheduler(deps: {
     if (seen.has_due) duePass.wake()
     if (seen.has_commands) commandPass.wake()
     if (seen.has_expired && keeper.mayTakeOver()) takeOverPass.wake()
+    if (mayHaveUntaken) untakenPass.wake()
     if (!listener) void listen()
     if (!isLoaded) loadPass.wake()
   }
@@ -226,8 +263,10 @@ export async function createScheduler(deps: {
       listener = await db.listen(
         channel,
         (payload) => {
-          if ((payload as Wake) === 'commands') commandPass.wake()
-          else startPass.wake()
+          const wake = payload as Wake
+          if (wake === 'commands') commandPass.wake()
+          else if (wake === 'dags') duePass.wake()
+          if (wake !== 'commands') startPass.wake()
         },
         () => {
           listener = undefined
@@ -244,6 +283,7 @@ export async function createScheduler(deps: {
   return {
     schedulerId,
     lost: lost.promise,
+    reload: () => loadPass.wake(),
     async start() {
       await localExecutor.start()
       await engine.start()
@@ -261,8 +301,8 @@ export async function createScheduler(deps: {
       clearInterval(holdTimer)
       clearTimeout(tellTimer)
       await watcher.stop()
-      await Promise.all(passes.map((pass) => pass.stop()))
-      await localExecutor.stop(graceMs)
+      // Attempts at once: where the lease is lost another scheduler may have them already, and a pass may take long.
+      await Promise.all([localExecutor.stop(graceMs), ...passes.map((pass) => pass.stop())])
       await engine.stop(lastCommitMs)
       await keeper.stop()
       await worktrees.stop()

@@ -2,7 +2,6 @@
 // processes but Postgres'. There is no bare loop of doing nothing, so no floor.
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../cli/dev/ports.ts'
 import type { BenchCase, BenchContext } from '../support/bench-case.ts'
 import { ordinaryModules } from '../support/dag-modules.ts'
@@ -10,7 +9,7 @@ import { createGitRepository } from '../support/git-repository.ts'
 import { type ProcessUse, processTree } from '../support/process-tree.ts'
 import { rounded } from '../support/statistics.ts'
 import { startProgram } from '../support/system.ts'
-import { waitUntil } from '../support/wait-until.ts'
+import { pause, waitUntil } from '../support/wait-until.ts'
 
 const dagCount = 100
 /** What loading left to be tidied (esbuild's process, garbage) is over by then. */
@@ -55,14 +54,15 @@ async function watch({ signal, isQuick }: BenchContext, pid: number) {
   const rss: number[] = []
   const pss: number[] = []
   const [settle, window, count] = isQuick ? [500, 2_000, 1] : [settleMs, windowMs, windows]
-  await delay(settle, undefined, { signal })
+  await pause(settle, signal)
   let before = processTree(pid, isPostgres)
   for (let n = 0; n < count; n += 1) {
     const began = performance.now()
-    await delay(window, undefined, { signal })
+    await pause(window, signal)
     const after = processTree(pid, isPostgres)
     const seconds = (performance.now() - began) / 1_000
-    cpu.push((cpuSecondsBetween(before, after) / seconds) * 100)
+    // What ended meanwhile is in its parent's sum: Linux adds it when the parent learns of the end.
+    cpu.push(((sumOf(after, 'cpuSeconds') - sumOf(before, 'cpuSeconds')) / seconds) * 100)
     rss.push(sumOf(after, 'rssMib'))
     pss.push(sumOf(after, 'pssMib'))
     before = after
@@ -78,13 +78,7 @@ async function watch({ signal, isQuick }: BenchContext, pid: number) {
 
 const isPostgres = (name: string) => name === 'postgres' || name.startsWith('postgres:')
 
-/** What a process that began meanwhile used counts in full. */
-function cpuSecondsBetween(before: readonly ProcessUse[], after: readonly ProcessUse[]): number {
-  const earlier = new Map(before.map(({ pid, cpuSeconds }) => [pid, cpuSeconds]))
-  return after.reduce((sum, { pid, cpuSeconds }) => sum + cpuSeconds - (earlier.get(pid) ?? 0), 0)
-}
-
-function sumOf(uses: readonly ProcessUse[], key: 'rssMib' | 'pssMib'): number {
+function sumOf(uses: readonly ProcessUse[], key: 'cpuSeconds' | 'rssMib' | 'pssMib'): number {
   return uses.reduce((sum, use) => sum + use[key], 0)
 }
 

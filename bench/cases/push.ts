@@ -5,7 +5,6 @@
 // Floor: git's fetch and checkout by hand, then esbuild over the one changed module.
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../cli/dev/ports.ts'
 import { bareBuild } from '../floor/bare-build.ts'
 import type { BenchCase, BenchContext, Measurement } from '../support/bench-case.ts'
@@ -13,7 +12,7 @@ import { ordinaryModule, ordinaryModules } from '../support/dag-modules.ts'
 import { createGitRepository, type GitRepository, git } from '../support/git-repository.ts'
 import { inTurn } from '../support/rounds.ts'
 import { createSite, dagsAreLive, type Site, startProgram, startScheduler } from '../support/system.ts'
-import { waitUntil } from '../support/wait-until.ts'
+import { pause, waitUntil } from '../support/wait-until.ts'
 
 const moduleCount = 500
 const changedDagId = 'dag-250'
@@ -76,8 +75,7 @@ async function measureVariant(
       await repository.commit(changedFile, ordinaryModule(changedDagId, `${variant} ${round}`))
       const before = await liveVersion(site)
       // Another moment of the period in each round, and the same ones in each benchmark.
-      if (variant === 'period')
-        await delay((periodMs * (Math.max(round, 0) + 0.5)) / rounds, undefined, { signal })
+      if (variant === 'period') await pause((periodMs * (Math.max(round, 0) + 0.5)) / rounds, signal)
       await repository.push()
       const began = performance.now()
       if (variant === 'webhook') await fetch(`http://127.0.0.1:${port}/sync`, { method: 'POST' })

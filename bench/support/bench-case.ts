@@ -31,7 +31,10 @@ export interface BenchContext {
   programPath(program: Program): string
   /** Arguments for the scheduler's node, for instance to profile it. */
   schedulerNodeArguments: readonly string[]
+  /** Fires when the benchmark is to end, and when a program under test has ended by itself. */
   signal: AbortSignal
+  /** Ends the case: what it waits for will not come. */
+  giveUp(reason: Error): void
   /** Tells a person what happens now. */
   progress(text: string): void
 }

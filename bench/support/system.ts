@@ -61,23 +61,40 @@ export async function startScheduler(
   })
 }
 
-/** Starts one of our programs; what it says goes to the person who watches. */
+/** Lines that a program said last, for the error when it ends by itself. */
+const keptLines = 8
+
+/** Starts one of our programs; its warnings go to the person who watches, and its end is the case's. */
 export async function startProgram(
   context: BenchContext,
   name: string,
   program: { args: readonly string[]; env: Record<string, string>; readiness?: 'reported' },
 ): Promise<RunningPart> {
+  const lastLines: string[] = []
   const part = programPart({
     name,
     args: program.args,
     env: { PATH: process.env.PATH, HOME: context.directory, ...program.env },
     ...(program.readiness && { readiness: program.readiness }),
-    onLine: ({ text }) => {
-      // What goes as it should is not worth a line.
-      if (!text.includes('"level":"info"')) context.progress(`${name}: ${text}`)
+    onLine({ stream, text }) {
+      lastLines.push(text)
+      if (lastLines.length > keptLines) lastLines.shift()
+      if (stream === 'stderr' && !text.includes('"level":"info"')) context.progress(`${name}: ${text}`)
     },
   })
-  return await part.start(context.signal)
+  const running = await part.start(context.signal)
+  let isStopping = false
+  void running.exited.then((reason) => {
+    if (isStopping) return
+    context.giveUp(new Error(`${name} ended by itself: ${reason}\n${lastLines.join('\n')}`))
+  })
+  return {
+    ...running,
+    stop() {
+      isStopping = true
+      return running.stop()
+    },
+  }
 }
 
 /** A scheduler over `modules`, ready when all their Dags are live. */

@@ -1,4 +1,4 @@
-// Waiting for something that can only be looked at.
+// Waiting for something that can only be looked at, and for time to pass.
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** A case that hangs is ended with a message, long before a person would lose patience. */
@@ -19,6 +19,12 @@ export async function waitUntil<Value>(
     const value = await look()
     if (value !== undefined) return value
     if (performance.now() > deadline) throw new Error(`waited ${patienceMs / 1000} s in vain: ${what}`)
-    await delay(options.everyMs, undefined, { signal: options.signal })
+    await pause(options.everyMs, options.signal)
   }
+}
+
+/** @throws the signal's reason when it fires, instead of an error that only says so */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => {})
+  signal.throwIfAborted()
 }

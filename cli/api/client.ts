@@ -1,6 +1,7 @@
 // The API as commands see it: JSON in, JSON out, and errors of our catalogue. What the server says about a wrong
 // name (with the nearest one) passes through as it is; what is said here is only what a server cannot say, that
 // it is not there.
+
 import {
   ApiError,
   ApiUnreachableError,
@@ -10,6 +11,7 @@ import {
   messageOf,
 } from '../../runtime/errors.ts'
 import type { ErrorBody } from '../../web/server/schemas/common.ts'
+import { callText } from '../call-text.ts'
 
 /** A path below /api/v2, with its parameters escaped; see `path`. */
 export type ApiPath = string & { readonly isApiPath: true }
@@ -97,7 +99,7 @@ function unreachable(url: string, error: unknown): unknown {
   const reason =
     name === 'TimeoutError' ? 'no answer in time' : (cause?.code ?? cause?.message ?? messageOf(error))
   return new ApiUnreachableError(
-    `no server answers at ${url} (${reason}). Start one with \`branchline dev\`, or name another with --api-url or BRANCHLINE_API_URL`,
+    `no server answers at ${url} (${reason}). Start one with \`${callText('dev')}\`, or name another with --api-url or BRANCHLINE_API_URL`,
     { cause: error, details: { url } },
   )
 }

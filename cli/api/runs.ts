@@ -1,7 +1,9 @@
 // Questions about runs that several commands ask.
+
 import { NotFoundError } from '../../runtime/errors.ts'
 import type { DagDetails } from '../../web/server/schemas/dag.ts'
 import type { DagRun, DagRunCollection, DagRunDetails } from '../../web/server/schemas/dag-run.ts'
+import { callText } from '../call-text.ts'
 import type { Api } from './client.ts'
 import { path } from './client.ts'
 
@@ -18,7 +20,7 @@ export async function resolveRunId(api: Api, dagId: string, run: string | undefi
   const newest: DagRun | undefined = dag_runs[0]
   if (newest !== undefined) return newest.run_id
   throw new NotFoundError(
-    `Dag '${dagId}' has no run yet: start one with \`branchline dags trigger ${dagId}\``,
+    `Dag '${dagId}' has no run yet: start one with \`${callText(`dags trigger ${dagId}`)}\``,
     { details: { dag_id: dagId } },
   )
 }

@@ -3,15 +3,11 @@
 // key is worse than no candidates. Nothing that goes wrong here is said, since it would stand in the line.
 import type { Command, Option } from 'commander'
 import type { Terminal } from '../terminal.ts'
+import type { Candidate } from './candidate.ts'
 import { nameCandidates } from './names.ts'
 
 /** The hidden command. */
 export const completionRequest = '__complete'
-
-export interface Candidate {
-  word: string
-  description: string
-}
 
 /** Prints the candidates that begin with the line's last word, one a line: word, tab, description. */
 export async function answerCompletion(root: Command, terminal: Terminal, line: string): Promise<void> {
@@ -53,8 +49,8 @@ function readWords(root: Command, words: readonly string[]): ReadWords {
   const read: ReadWords = { command: root, given: [], options: {}, awaiting: undefined }
   for (const word of words) {
     const { awaiting } = read
-    if (awaiting !== undefined) {
-      read.awaiting = undefined
+    read.awaiting = undefined
+    if (awaiting !== undefined && !(awaiting.optional && word.startsWith('-'))) {
       if (awaiting.long === '--api-url') read.options.apiUrl = word
       if (awaiting.long === '--config') read.options.config = word
     } else if (word.startsWith('-')) {

@@ -4,7 +4,7 @@ import type { DagRunCollection } from '../../web/server/schemas/dag-run.ts'
 import { type Api, path } from '../api/client.ts'
 import { type ApiOptions, connectApi } from '../api/connect.ts'
 import { getRun, latest, resolveRunId } from '../api/runs.ts'
-import type { Candidate } from './answer.ts'
+import type { Candidate } from './candidate.ts'
 
 /** How long a person waits at a key before it feels broken. */
 const timeoutMs = 1_000

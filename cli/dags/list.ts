@@ -1,9 +1,11 @@
 // `branchline dags list`.
+
 import type { Command } from 'commander'
 import type { Dag, DagCollection } from '../../web/server/schemas/dag.ts'
 import { path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
 import { readAllPages } from '../api/pages.ts'
+import { callText } from '../call-text.ts'
 import { type ApiCommandOptions, apiCommand } from '../command.ts'
 import { stateText } from '../output/state.ts'
 import type { Style } from '../output/style.ts'
@@ -30,13 +32,13 @@ export function dagsListCommand(terminal: Terminal): Command {
       else {
         const why =
           pattern === undefined ? 'push a module that exports one' : `none has '${pattern}' in its id`
-        terminal.note(`there are no Dags: ${why}. What could not be loaded: \`branchline import-errors\``)
+        terminal.note(`there are no Dags: ${why}. What could not be loaded: \`${callText('import-errors')}\``)
       }
     })
 }
 
 /** @param now milliseconds since the epoch */
-export function renderDags(dags: readonly Dag[], style: Style, now: number): string[] {
+function renderDags(dags: readonly Dag[], style: Style, now: number): string[] {
   const rows = dags.map((dag) => [
     style('bold', dag.dag_id),
     dagState(dag, style),

@@ -1,8 +1,10 @@
 // `branchline dags show`.
+
 import type { Command } from 'commander'
 import type { DagDetails } from '../../web/server/schemas/dag.ts'
 import { path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
+import { callText } from '../call-text.ts'
 import { type ApiCommandOptions, apiCommand } from '../command.ts'
 import { shortCommit } from '../output/run-summary.ts'
 import { stateText } from '../output/state.ts'
@@ -23,7 +25,7 @@ export function dagsShowCommand(terminal: Terminal): Command {
 }
 
 /** @param now milliseconds since the epoch */
-export function renderDag(dag: DagDetails, style: Style, now: number): string[] {
+function renderDag(dag: DagDetails, style: Style, now: number): string[] {
   const { latest_dag_run: run, manifest } = dag
   const fields: [string, string][] = [
     ['dag_id', style('bold', dag.dag_id)],
@@ -57,6 +59,6 @@ export function renderDag(dag: DagDetails, style: Style, now: number): string[] 
 
 function nextRun(dag: DagDetails, now: number): string {
   if (dag.next_run_after === null) return '-'
-  if (dag.is_paused) return `when it is unpaused: branchline dags unpause ${dag.dag_id}`
+  if (dag.is_paused) return `when it is unpaused: ${callText(`dags unpause ${dag.dag_id}`)}`
   return `${localTime(dag.next_run_after)} (${relativeTime(dag.next_run_after, now)})`
 }

@@ -1,8 +1,10 @@
 // `branchline dags test`: a Dag of a file on disk, run in this process, without server, database or commit. The
 // module is bundled as the loader bundles it, so what works here loads there.
+
 import { type Command, Command as CommanderCommand, Option } from 'commander'
 import { NotFoundError } from '../../runtime/errors.ts'
 import { didYouMean } from '../../runtime/nearest.ts'
+import { callText } from '../call-text.ts'
 import { instant, jsonObject, nameAndValue } from '../command.ts'
 import { ExitCode } from '../exit-codes.ts'
 import type { Terminal } from '../terminal.ts'
@@ -58,7 +60,7 @@ function chooseDag(dags: readonly TestableDag[], dagId: string | undefined, file
   if (chosen.length === 1) return chosen[0]!
   const problem =
     dagId === undefined
-      ? `${file} has several Dags, say which: branchline dags test ${file} ${ids[0]}.`
+      ? `${file} has several Dags, say which: ${callText(`dags test ${file} ${ids[0]}`)}.`
       : `${file} has no Dag '${dagId}'.${didYouMean(dagId, ids)}`
   throw new NotFoundError(`${problem} It has ${ids.join(', ')}.`, { details: { file, dag_ids: ids } })
 }

@@ -1,9 +1,11 @@
 // `branchline dags trigger`.
+
 import { type Command, Option } from 'commander'
 import type { Dag } from '../../web/server/schemas/dag.ts'
 import type { DagRun, TriggerBody } from '../../web/server/schemas/dag-run.ts'
 import { path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
+import { callText } from '../call-text.ts'
 import { type ApiCommandOptions, apiCommand, instant, jsonObject, nameAndValue } from '../command.ts'
 import { stateText } from '../output/state.ts'
 import { watchToTheEnd } from '../runs/watch-to-the-end.ts'
@@ -41,12 +43,12 @@ export function dagsTriggerCommand(terminal: Terminal): Command {
       if (options.json && !options.wait) return terminal.printJson(run)
       const { is_paused: isPaused } = await api.get<Dag>(path`/dags/${dagId}`)
       if (isPaused) {
-        terminal.note(`${dagId} is paused: the run waits until \`branchline dags unpause ${dagId}\``)
+        terminal.note(`${dagId} is paused: the run waits until \`${callText(`dags unpause ${dagId}`)}\``)
       }
       if (options.wait) {
         return watchToTheEnd({ terminal, api, dagId, runId, isJson: options.json === true })
       }
       terminal.print(`${terminal.style('bold', dagId)}  ${runId}  ${stateText(run.state, terminal.style)}`)
-      terminal.note(terminal.style('dim', `watch it: branchline runs watch ${dagId} ${runId}`))
+      terminal.note(terminal.style('dim', `watch it: ${callText(`runs watch ${dagId} ${runId}`)}`))
     })
 }

@@ -9,17 +9,10 @@ export interface ReadLine {
   text: string
 }
 
-/** What every line has and nobody wants to read again. */
+/** What every line has, and what an error says in its message already. */
 const usualFields = [
-  'level',
-  'time',
-  'logger',
-  'msg',
-  'stack',
-  'details',
-  'code',
-  'failCount',
-  'scheduler_id',
+  ...['level', 'time', 'logger', 'msg', 'scheduler_id'],
+  ...['code', 'details', 'stack', 'exit_code', 'git_output', 'kind', 'failCount'],
 ]
 
 /** Reads one line; does not throw. */

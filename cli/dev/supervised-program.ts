@@ -3,13 +3,12 @@
 // supervisor is gone (runtime/parent-watch.ts). What it leaves in its process group dies with it, so that its
 // next start does not meet its predecessor's children.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProgramError } from '../../runtime/errors.ts'
 import { isReadyMessage } from '../../runtime/parent-watch.ts'
 import { sendSignal } from './processes.ts'
-import { readProgramLine } from './program-line.ts'
+import { type ReadLine, readProgramLine } from './program-line.ts'
 import type { Part, RunningPart } from './supervisor.ts'
 
 export interface ProgramOptions {
@@ -59,9 +58,9 @@ async function startProgram(options: ProgramOptions, signal: AbortSignal): Promi
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
-  const lastLines: string[] = []
+  const lastLines: ReadLine[] = []
   forwardLines(child, options, (line) => {
-    lastLines.push(readProgramLine(line).text)
+    lastLines.push(readProgramLine(line))
     if (lastLines.length > keptLines) lastLines.shift()
   })
   const exited = endOf(child)
@@ -78,10 +77,16 @@ async function startProgram(options: ProgramOptions, signal: AbortSignal): Promi
   signal.throwIfAborted()
   if (isReady) return { pid: child.pid!, exited, stop }
   const reason = await exited
-  const words = lastLines.length === 0 ? '' : `. Its last words:\n${lastLines.join('\n')}`
-  throw new ProgramError(`${options.name} does not start: ${reason}${words}`, {
+  throw new ProgramError(`${options.name} does not start: ${reason}${lastWords(lastLines)}`, {
     details: { program: options.name },
   })
+}
+
+/** Its errors, or else all that it said last. */
+function lastWords(lines: readonly ReadLine[]): string {
+  const errors = lines.filter(({ level }) => level === 'error' || level === 'fatal')
+  const words = (errors.length > 0 ? errors : lines).map(({ text }) => text)
+  return words.length === 0 ? '' : `. Its last words:\n${words.join('\n')}`
 }
 
 function forwardLines(child: ChildProcess, options: ProgramOptions, keep: (line: string) => void): void {
@@ -100,7 +105,7 @@ function endOf(child: ChildProcess): Promise<string> {
     child.on('error', (error) => {
       if (child.pid === undefined) resolve(error.message)
     })
-    const closed = once(child, 'close')
+    const closed = new Promise((closedAt) => child.once('close', closedAt))
     child.once('exit', async (code, signal) => {
       sendSignal(-child.pid!, 'SIGKILL')
       await Promise.race([closed, sleep(restOfOutputMs)])

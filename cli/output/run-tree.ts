@@ -120,17 +120,18 @@ function taskRow(task: TreeTask, options: TreeOptions, indent: string, groupPref
       `${indent}${symbol} ${name}`,
       stateName(task.state, style),
       elapsed(task, now),
-      style('dim', remark(task, now)),
+      remark(task, options),
     ],
   }
 }
 
 /** Which attempt it is, where that says something. */
-function remark(task: TreeTask, now: number): string {
-  if (task.state === 'up_for_retry') {
-    return `try ${task.try_number + 1} of ${task.max_tries} ${relativeTime(task.next_try_at, now)}`
+function remark(task: TreeTask, { style, now }: TreeOptions): string {
+  const { state, try_number: tryNumber, max_tries: maxTries, next_try_at: nextTryAt } = task
+  if (state === 'up_for_retry') {
+    return style('dim', `try ${tryNumber + 1} of ${maxTries} ${relativeTime(nextTryAt, now)}`)
   }
-  return task.try_number > 1 ? `try ${task.try_number} of ${task.max_tries}` : ''
+  return tryNumber > 1 ? style('dim', `try ${tryNumber} of ${maxTries}`) : ''
 }
 
 function groupRow(

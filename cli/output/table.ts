@@ -39,6 +39,6 @@ export function renderFields(fields: readonly (readonly [string, string])[], sty
 }
 
 /** Characters that a terminal shows. */
-export function widthOf(text: string): number {
+function widthOf(text: string): number {
   return [...stripVTControlCharacters(text)].length
 }

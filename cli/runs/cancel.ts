@@ -1,9 +1,11 @@
 // `branchline runs cancel`.
+
 import type { Command } from 'commander'
 import type { DagRun } from '../../web/server/schemas/dag-run.ts'
 import { path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
 import { resolveRunId } from '../api/runs.ts'
+import { callText } from '../call-text.ts'
 import { type ApiCommandOptions, apiCommand } from '../command.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -17,6 +19,6 @@ export function runsCancelCommand(terminal: Terminal): Command {
       const run = await api.post<DagRun>(path`/dags/${dagId}/dagRuns/${runId}/cancel`, {})
       if (options.json) return terminal.printJson(run)
       terminal.print(`${terminal.style('bold', dagId)}  ${runId}  is being cancelled`)
-      terminal.note(terminal.style('dim', `watch it end: branchline runs watch ${dagId} ${runId}`))
+      terminal.note(terminal.style('dim', `watch it end: ${callText(`runs watch ${dagId} ${runId}`)}`))
     })
 }

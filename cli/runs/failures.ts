@@ -1,7 +1,9 @@
 // Why a run failed, below its tree: the errors of its failed tasks, and where to read more.
+
 import type { DagRunDetails } from '../../web/server/schemas/dag-run.ts'
 import type { TaskInstanceDetails } from '../../web/server/schemas/task-instance.ts'
 import { type Api, path } from '../api/client.ts'
+import { callText } from '../call-text.ts'
 import type { Style } from '../output/style.ts'
 
 /** More would push the tree out of sight; the first is often the cause of the rest. */
@@ -30,6 +32,6 @@ function failureOf({ dag_id, run_id, task_id, attempts }: TaskInstanceDetails, s
   return [
     '',
     `${style('red', `✗ ${task_id}`)}  ${told}`,
-    style('dim', `  branchline tasks logs ${dag_id} ${run_id} ${task_id}`),
+    style('dim', `  ${callText(`tasks logs ${dag_id} ${run_id} ${task_id}`)}`),
   ]
 }

@@ -1,9 +1,11 @@
 // `branchline runs list`.
+
 import { type Command, Option } from 'commander'
 import { DagRunState } from '../../runtime/states.ts'
 import type { DagRun, DagRunCollection } from '../../web/server/schemas/dag-run.ts'
 import { path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
+import { callText } from '../call-text.ts'
 import { type ApiCommandOptions, apiCommand, countUpTo } from '../command.ts'
 import { shortCommit } from '../output/run-summary.ts'
 import { stateText } from '../output/state.ts'
@@ -37,7 +39,9 @@ export function runsListCommand(terminal: Terminal): Command {
       if (options.json) return terminal.printJson(runs)
       const { dag_runs, total_entries } = runs
       if (dag_runs.length === 0) {
-        return terminal.note(`there are no such runs: branchline dags trigger ${dagId ?? 'DAG'} starts one`)
+        return terminal.note(
+          `there are no such runs: ${callText(`dags trigger ${dagId ?? 'DAG'}`)} starts one`,
+        )
       }
       terminal.print(...renderRuns(dag_runs, terminal.style, Date.now()))
       if (dag_runs.length < total_entries) {
@@ -47,7 +51,7 @@ export function runsListCommand(terminal: Terminal): Command {
 }
 
 /** @param now milliseconds since the epoch */
-export function renderRuns(runs: readonly DagRun[], style: Style, now: number): string[] {
+function renderRuns(runs: readonly DagRun[], style: Style, now: number): string[] {
   const rows = runs.map((run) => [
     style('bold', run.dag_id),
     run.run_id,

@@ -2,6 +2,7 @@
 // failure, and the exit code by the run's end.
 
 import type { Api } from '../api/client.ts'
+import { callText } from '../call-text.ts'
 import { ExitCode } from '../exit-codes.ts'
 import type { Terminal } from '../terminal.ts'
 import { failureLines } from './failures.ts'
@@ -20,7 +21,7 @@ export async function watchToTheEnd(watch: {
   const signal = terminal.interruption()
   const run = await watchRun({ api, dagId, runId, view: createRunView(terminal, isJson), signal })
   if (run === undefined) {
-    terminal.note(`the run goes on: branchline runs watch ${dagId} ${runId}`)
+    terminal.note(`the run goes on: ${callText(`runs watch ${dagId} ${runId}`)}`)
     terminal.exitCode = ExitCode.interrupted
     return
   }

@@ -1,10 +1,12 @@
 // `branchline tasks clear`.
+
 import { type Command, Option } from 'commander'
 import { InvalidInputError } from '../../runtime/errors.ts'
 import type { ClearBody, ClearResult } from '../../web/server/schemas/dag-run.ts'
 import { path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
 import { resolveRunId } from '../api/runs.ts'
+import { callText } from '../call-text.ts'
 import { type ApiCommandOptions, apiCommand } from '../command.ts'
 import { stateText } from '../output/state.ts'
 import type { Style } from '../output/style.ts'
@@ -40,7 +42,7 @@ export function tasksClearCommand(terminal: Terminal): Command {
       const cleared = await api.post<ClearResult>(target, body)
       if (options.json) return terminal.printJson(cleared)
       if (options.yes) terminal.print(...renderCleared(cleared.task_instances, terminal.style))
-      terminal.note(`${cleared.task_instances.length} cleared: branchline runs watch ${dagId} ${runId}`)
+      terminal.note(`${cleared.task_instances.length} cleared: ${callText(`runs watch ${dagId} ${runId}`)}`)
     })
 }
 
@@ -63,11 +65,15 @@ async function ask(
 ): Promise<boolean> {
   if (!terminal.canAsk) {
     throw new InvalidInputError(
-      `this would clear ${tasks.length} task instances of '${runId}' (${tasks.map((task) => task.task_id).join(', ')}), and nobody is there to ask: add --yes`,
+      `this would clear ${countText(tasks)} of '${runId}' (${tasks.map((task) => task.task_id).join(', ')}), and nobody is there to ask: add --yes`,
     )
   }
   for (const line of renderCleared(tasks, terminal.style)) terminal.note(line)
-  return await terminal.confirm(`Clear ${tasks.length} task instances of ${runId}?`)
+  return await terminal.confirm(`Clear ${countText(tasks)} of ${runId}?`)
+}
+
+function countText({ length }: ClearResult['task_instances']): string {
+  return length === 1 ? '1 task instance' : `${length} task instances`
 }
 
 /** Each with the state that it leaves. */

@@ -12,14 +12,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import { createBundleStore } from './bundle-store.ts'
 import { dagsToBe, findClashes } from './clashes.ts'
-import {
-  buildOf,
-  type DagModule,
-  needsBuild,
-  needsReading,
-  newDagModule,
-  type PassView,
-} from './dag-module.ts'
+import { type DagModule, needsBuild, needsReading, newDagModule, type PassView } from './dag-module.ts'
 import { type Discovery, discoverDagModules } from './discover.ts'
 import { FileHashes } from './file-hashes.ts'
 import { importError } from './import-error.ts'
@@ -146,7 +139,7 @@ export function createLoader(options: LoaderOptions): Loader {
       const module = modules.get(file)!
       const isBuildStale = needsBuild(module, view)
       if (isBuildStale || needsReading(module, view)) stale.push({ module, isBuildStale })
-      if (stale.length === 1) readers.warmUp(root)
+      if (stale.length === 1) readers.warmUp()
       await hashes.breathe()
     }
     let imported = 0

@@ -41,8 +41,8 @@ export function createModuleImports(readers: ManifestReaders, wake: () => void):
     imports.set(key, begun)
     begun.outcome.then(
       () => begun.isLate && wake(),
-      // Given up; whoever waits for it hears of it there.
-      () => {},
+      // Given up, or no process to be had: whoever waits for it hears of it, and the next one begins anew.
+      () => imports.get(key) === begun && imports.delete(key),
     )
     return begun
   }

@@ -21,10 +21,10 @@ export interface ReadFailure {
 
 export interface ManifestReaders {
   /** Starts a reader, if there is none, so that it is ready when the first bundle is. */
-  warmUp(directory: string): void
+  warmUp(): void
   /**
    * Imports a bundle. May be called many times at once; calls wait for a reader.
-   * @throws the signal's reason when it fires
+   * @throws the signal's reason when it fires, and ProgramError where no reader can be started
    */
   read(request: ManifestRequest, signal: AbortSignal): Promise<ModuleReading | ReadFailure>
   /** Ends the readers; calls that wait or run fail as if their reader had died. */
@@ -62,8 +62,8 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
   /** Makes each import of the same bundle in the same process another one. */
   let imports = 0
 
-  function start(directory: string): ReaderProcess {
-    const reader = startReaderProcess({ directory, compileCacheDir, importTimeoutMs, memoryMb })
+  function start(): ReaderProcess {
+    const reader = startReaderProcess({ directory: bundlesDir, compileCacheDir, importTimeoutMs, memoryMb })
     all.add(reader)
     return reader
   }
@@ -73,29 +73,29 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
     await Promise.all(readers.map((reader) => reader.kill()))
   }
 
-  function acquire(directory: string): Promise<ReaderProcess> | ReaderProcess {
+  function acquire(): Promise<ReaderProcess> | ReaderProcess {
     clearTimeout(idleTimer)
     for (let reader = idle.pop(); reader !== undefined; reader = idle.pop()) {
       if (!reader.isGone) return reader
       all.delete(reader)
     }
-    if (all.size === 0) return start(directory)
+    if (all.size === 0) return start()
     return new Promise((give) => {
       waiting.push(give)
       setTimeout(() => {
         const place = waiting.indexOf(give)
         if (place === -1 || all.size >= maxReaders) return
         waiting.splice(place, 1)
-        give(start(directory))
+        give(start())
       }, patienceMs).unref()
     })
   }
 
   /** A reader that is gone is replaced if somebody waits for it. */
-  function release(reader: ReaderProcess, directory: string): void {
+  function release(reader: ReaderProcess): void {
     if (reader.isGone) all.delete(reader)
     const next = waiting.shift()
-    if (next !== undefined) next(reader.isGone ? start(directory) : reader)
+    if (next !== undefined) next(reader.isGone ? start() : reader)
     else if (!reader.isGone) idle.push(reader)
     if (idle.length === all.size) scheduleEnd()
   }
@@ -120,30 +120,34 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
       // What ended a process ends its whole group, and is over, before anything else is done.
       if (endsProcess(outcome)) await reader.kill()
       return outcome
+    } catch (error) {
+      // A reader that was killed before it was ready is no failure of its own.
+      signal.throwIfAborted()
+      throw error
     } finally {
       signal.removeEventListener('abort', kill)
     }
   }
 
   return {
-    warmUp(directory) {
+    warmUp() {
       if (all.size > 0) return
-      idle.push(start(directory))
+      idle.push(start())
       scheduleEnd()
     },
     async read(request, signal) {
-      let reader = await acquire(request.sourcePath)
+      let reader = await acquire()
       try {
         const isSuspect = reader.isUsed
         let outcome = await readIn(reader, request, signal)
         if (endsProcess(outcome) && isSuspect) {
           all.delete(reader)
-          reader = start(request.sourcePath)
+          reader = start()
           outcome = await readIn(reader, request, signal)
         }
         return resultOf(outcome)
       } finally {
-        release(reader, request.sourcePath)
+        release(reader)
       }
     },
     async stop() {

@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
+import { ProgramError } from '../errors.ts'
 import { programPath } from '../programs.ts'
 import { readLines } from '../read-lines.ts'
 import {
@@ -27,14 +28,17 @@ export interface ReaderProcess {
   /** Whether it has imported something: what goes wrong then may be an earlier module's doing. */
   readonly isUsed: boolean
   readonly isGone: boolean
-  /** One at a time. What the module printed is in `output`, its end only. */
+  /**
+   * One at a time. What the module printed is in `output`, its end only.
+   * @throws ProgramError where the process did not start
+   */
   read(request: Omit<ReadRequest, 'id'>): Promise<ReaderOutcome & { output: string }>
   /** Resolves when process and pipes are gone. May be called at any time, more than once. */
   kill(): Promise<void>
 }
 
 interface ReaderProcessOptions {
-  /** Working directory to begin with. */
+  /** Working directory to begin with; one that stays. */
   directory: string
   /** Where Node keeps the reader's own code compiled. */
   compileCacheDir: string
@@ -73,21 +77,25 @@ export function startReaderProcess(options: ReaderProcessOptions): ReaderProcess
 
   const killGroup = () => {
     try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      // Once it is gone its id may be another's.
+      if (child.pid !== undefined && !isGone) process.kill(-child.pid, 'SIGKILL')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
   const closed = new Promise<void>((done) => {
     // Where the process could not be started there is no 'exit'.
-    child.once('error', () => done())
+    child.once('error', (error) => {
+      output += error.message
+      done()
+    })
     child.once('exit', killGroup)
     child.once('close', () => done())
   })
-  const ready = new Promise<void>((done) => {
+  const ready = new Promise<true>((done) => {
     readLines(child.stdio[answersFd] as Readable, (line) => {
       const message = parseAnswer(line)
-      if (message?.type === 'ready') done()
+      if (message?.type === 'ready') done(true)
       else if (message === null || message.id !== current?.id) return
       else if (message.type === 'ending') ending = message
       else current.settle(message)
@@ -130,9 +138,10 @@ export function startReaderProcess(options: ReaderProcessOptions): ReaderProcess
       return isGone
     },
     async read(request) {
-      const startTimer = setTimeout(() => reach('time'), startTimeoutMs)
-      await Promise.race([ready, closed])
+      const startTimer = setTimeout(killGroup, startTimeoutMs)
+      const isReady = await Promise.race([ready, closed.then(() => false)])
       clearTimeout(startTimer)
+      if (!isReady) throw new ProgramError(`the process that imports Dag modules did not start: ${output}`)
       isUsed = true
       const watch = setInterval(() => {
         if (residentMb(child.pid) > memoryMb + memoryAllowanceMb) reach('memory')

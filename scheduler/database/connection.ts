@@ -44,8 +44,11 @@ export interface Database extends Queryable {
   close(): Promise<void>
 }
 
-/** SQLSTATE classes and errno that mean 'the server is away': connection, operator intervention, resources. */
-const unavailableCode = /^(08...|57P0[123]|53300|E[A-Z]+)$/
+/**
+ * SQLSTATE classes and errno that mean 'not now': connection, operator intervention, resources (a full disk, no
+ * memory, too many connections), trouble of the system, and a transaction that lost against another.
+ */
+const unavailableCode = /^(08...|57P0[123]|53...|58...|40001|40P01|E[A-Z]+)$/
 // The driver gives no code where a connection ends under a statement.
 const unavailableMessages = [
   'Connection terminated',
@@ -144,6 +147,12 @@ export function openDatabase(
         throw translate(error)
       })
       let failure: Error | undefined
+      // A connection that breaks between two statements says so by an event, which would end the process if nobody
+      // heard it; the next statement reports it.
+      const onError = (error: Error) => {
+        failure = error
+      }
+      client.on('error', onError)
       try {
         await run(client, 'begin')
         const result = await work({ query: (text, values, name) => run(client, text, values, name) })
@@ -155,6 +164,7 @@ export function openDatabase(
         })
         throw error
       } finally {
+        client.off('error', onError)
         client.release(failure)
       }
     },

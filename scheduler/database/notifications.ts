@@ -3,8 +3,11 @@
 
 /** Where schedulers are woken. */
 export const channel = 'branchline'
-/** `runs`: a run was queued. `commands`: somebody asked something of a run. */
-export type Wake = 'runs' | 'commands'
+/** `runs`: a run was queued. `commands`: somebody asked something of a run. `dags`: a Dag was unpaused. */
+export type Wake = 'runs' | 'commands' | 'dags'
 
-/** Where it is told that runs changed, as a JSON array of dag_run_ids, or `dags` after a load; for live views. */
+/** Where live views are told that runs changed, as a JSON array of dag_run_ids, or `dagsChanged`. */
 export const changesChannel = 'branchline_changes'
+
+/** Payload on the channel of changes: the list of Dags is to be read again. */
+export const dagsChanged = 'dags'

@@ -129,12 +129,21 @@ async function recordImportErrors(
   await db.query('delete from import_error where file <> all ($1)', [errors.map((error) => error.file)])
   for (const error of errors) {
     await db.query(
-      `insert into import_error (file, line, "column", message, hint, stack, commit_sha)
-       values ($1, $2, $3, $4, $5, $6, $7)
+      `insert into import_error (file, error_file, line, "column", message, hint, stack, commit_sha)
+       values ($1, $2, $3, $4, $5, $6, $7, $8)
        on conflict (file) do update
-       set line = excluded.line, "column" = excluded."column", message = excluded.message, hint = excluded.hint,
+       set error_file = excluded.error_file, line = excluded.line, "column" = excluded."column", message = excluded.message, hint = excluded.hint,
            stack = excluded.stack, commit_sha = excluded.commit_sha, created_at = now()`,
-      [error.file, error.line, error.column, error.message, error.hint, error.stack, commitSha],
+      [
+        error.file,
+        error.error_file,
+        error.line,
+        error.column,
+        error.message,
+        error.hint,
+        error.stack,
+        commitSha,
+      ],
     )
   }
 }

@@ -55,14 +55,17 @@ export async function readRunRows(db: Queryable, dagRunIds: readonly number[]): 
   return { taskInstances: taskInstances.rows, activeAttempts: activeAttempts.rows, results: results.rows }
 }
 
-/** Attempts that never began anywhere are from now on this scheduler's; it dispatches them after this. */
+/**
+ * Attempts that never began anywhere are from now on this scheduler's; it dispatches them after this.
+ * @throws Error where the lease is lost: then they are another's
+ */
 export async function adoptAttempts(
   db: Queryable,
   schedulerId: number,
   attempts: readonly ActiveAttemptRow[],
 ): Promise<void> {
   if (attempts.length === 0) return
-  await db.query(
+  const { rowCount } = await db.query(
     `update attempt a set scheduler_id = $1
      from json_to_recordset($2) as c (dag_run_id bigint, task_id text, map_index integer, try_number integer)
      where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
@@ -70,4 +73,5 @@ export async function adoptAttempts(
        and exists (select 1 from scheduler where scheduler_id = $1 for key share)`,
     [schedulerId, JSON.stringify(attempts)],
   )
+  if (rowCount !== attempts.length) throw new Error(`scheduler ${schedulerId} has lost its lease`)
 }

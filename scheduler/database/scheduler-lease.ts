@@ -57,6 +57,15 @@ export async function takeOverRuns(db: Queryable, schedulerId: number): Promise<
   return rows
 }
 
+/** Runs that name this scheduler in the database, whether or not it knows of them. */
+export async function readLeasedRuns(db: Queryable, schedulerId: number): Promise<DagRunRow[]> {
+  const { rows } = await db.query<DagRunRow>(
+    `select * from dag_run where state = 'running' and scheduler_id = $1`,
+    [schedulerId],
+  )
+  return rows
+}
+
 /** Gives the lease up, so that another scheduler need not wait for its end. */
 export async function releaseScheduler(db: Queryable, schedulerId: number): Promise<void> {
   await db.query(`update scheduler set lease_expires_at = '-infinity' where scheduler_id = $1`, [schedulerId])

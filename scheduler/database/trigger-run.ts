@@ -3,8 +3,8 @@ import { ConflictError, InvalidInputError, NotFoundError } from '../../runtime/e
 import { checkRunId } from '../../runtime/ids.ts'
 import { didYouMean } from '../../runtime/nearest.ts'
 import type { Database } from './connection.ts'
-import { channel, type Wake } from './notifications.ts'
-import type { DagRunRow } from './rows.ts'
+import { changesChannel, channel, type Wake } from './notifications.ts'
+import { dagRunColumns, dagRunTables, type ShownDagRunRow } from './queries/dag-run-columns.ts'
 
 export interface TriggerInput {
   dagId: string
@@ -24,7 +24,7 @@ const wakeRuns: Wake = 'runs'
  * @throws ConflictError the run_id exists, or the Dag is stale
  * @throws InvalidInputError
  */
-export async function triggerRun(db: Database, input: TriggerInput): Promise<DagRunRow> {
+export async function triggerRun(db: Database, input: TriggerInput): Promise<ShownDagRunRow> {
   const now = new Date()
   const runId = checkRunId(input.runId ?? `manual__${now.toISOString()}`)
   const params = input.params ?? {}
@@ -32,7 +32,7 @@ export async function triggerRun(db: Database, input: TriggerInput): Promise<Dag
     throw new InvalidInputError('params must be a JSON object')
   }
   const logicalDate = input.logicalDate ?? null
-  const { rows } = await db.query<DagRunRow>(
+  const { rows } = await db.query<ShownDagRunRow & { pg_notify: string }>(
     `with inserted as (
        insert into dag_run (dag_id, run_id, dag_version_id, commit_sha, run_type, logical_date,
          data_interval_start, data_interval_end, params, triggered_by)
@@ -44,7 +44,8 @@ export async function triggerRun(db: Database, input: TriggerInput): Promise<Dag
        insert into audit_event (actor, action, dag_id, run_id, details)
        select $5, 'trigger', dag_id, run_id, $6 from inserted
      )
-     select inserted.*, pg_notify($7, $8) from inserted`,
+     select ${dagRunColumns}, pg_notify($7, $8), pg_notify($9, '[' || r.dag_run_id || ']')
+     from ${dagRunTables.replace('dag_run r', 'inserted r')}`,
     [
       input.dagId,
       runId,
@@ -54,10 +55,13 @@ export async function triggerRun(db: Database, input: TriggerInput): Promise<Dag
       JSON.stringify({ params }),
       channel,
       wakeRuns,
+      changesChannel,
     ],
     'trigger-run',
   )
-  return rows[0] ?? explainRefusal(db, input.dagId, runId)
+  if (!rows[0]) return explainRefusal(db, input.dagId, runId)
+  const { pg_notify: _, ...run } = rows[0]
+  return run
 }
 
 async function explainRefusal(db: Database, dagId: string, runId: string): Promise<never> {

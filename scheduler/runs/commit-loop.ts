@@ -109,7 +109,8 @@ export function createCommitLoop(deps: {
 
   return {
     async start() {
-      connection = await connect()
+      // Postgres may be away by now; the first commit waits for it.
+      connection = await connect().catch(() => undefined)
     },
     pending: () => pending,
     added() {

@@ -1,5 +1,6 @@
 // A run that this scheduler leases, in memory: its state for deciding, and what its attempts need.
 import { randomUUID } from 'node:crypto'
+import { notMapped } from '../../runtime/ids.ts'
 import { attemptLogPath } from '../../runtime/log-line.ts'
 import type { AttemptOrder } from '../../runtime/task-runner/protocol.ts'
 import type { DagRunRow } from '../database/rows.ts'
@@ -73,9 +74,6 @@ export function createLeasedRun(input: {
     isExclusive: false,
   }
 }
-
-/** Tasks are not mapped yet; this is Airflow's index of one that is not. */
-export const notMapped = -1
 
 /** Names one attempt for good: the primary key of its row. */
 export function attemptId(dagRunId: number, taskId: string, mapIndex: number, tryNumber: number): string {

@@ -6,6 +6,7 @@
 // is queued again in that order, each acted on after the commit before. Every other event (a retry that is due, a
 // cancel, a clear) waits until nothing of its run is uncommitted, and reports that come meanwhile wait behind it.
 
+import { notMapped } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
 import type { CommitRefusal } from '../database/commit-changes.ts'
@@ -16,11 +17,11 @@ import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../executors/executor.ts'
 import { type Act, type AttemptReport, addChanges, type PendingBatch } from './change-batch.ts'
 import { createCommitLoop } from './commit-loop.ts'
-import { attemptId, dispatchOrder, type LeasedRun, notMapped } from './leased-run.ts'
+import { attemptId, dispatchOrder, type LeasedRun } from './leased-run.ts'
 import { createLongTimers } from './long-timers.ts'
 
 export interface RunEngine {
-  /** Opens its connection. @throws DatabaseUnavailableError */
+  /** Opens its connection, where Postgres is there. */
   start(): Promise<void>
   /** Takes runs whose lease this scheduler has, and decides what can be done at once. */
   add(runs: readonly LeasedRun[]): void
@@ -28,6 +29,8 @@ export interface RunEngine {
   report(report: ExecutorReport): void
   /** Everything that is asked of a leased run by now. */
   setCommands(commands: readonly RunCommandRow[]): void
+  /** Ids of the runs that it has. */
+  runIds(): number[]
   /** Milliseconds since the epoch: all reports taken before are committed. */
   committedUntil(): number
   /** Commits what is pending, and closes; waits for a database that is away no longer than `timeoutMs`. */
@@ -119,7 +122,8 @@ export function createRunEngine(deps: {
           retryAt(one.run, one.task, one.at)
           break
         case 'release':
-          runs.delete(one.run.row.dag_run_id)
+          // Cleared since, it may have been taken again.
+          if (runs.get(one.run.row.dag_run_id) === one.run) runs.delete(one.run.row.dag_run_id)
           break
       }
     }
@@ -275,6 +279,7 @@ export function createRunEngine(deps: {
         whenCommitted(run, () => applyCommands(run))
       }
     },
+    runIds: () => [...runs.keys()],
     committedUntil: () => commits.committedUntil(),
     async stop(timeoutMs) {
       timers.clear()

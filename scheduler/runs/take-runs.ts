@@ -89,6 +89,11 @@ async function adopt(
   for (const group of Map.groupBy(attempts, (row) => `${row.scheduler_id} ${row.executor}`).values()) {
     const { scheduler_id, executor: name } = group[0]!
     const executor = deps.executors.get(name)
+    if (scheduler_id === deps.schedulerId && executor) {
+      // Adopted before, when Postgres went away before the answer: it was dispatched nowhere since.
+      notBegun.push(...group)
+      continue
+    }
     const adoptions: Adoption[] = executor
       ? await executor.adopt(
           scheduler_id,

@@ -124,7 +124,7 @@ test('a failed run ends --wait with 1, its error and where to read more; its tre
   const triggered = await deployment.cli('dags', 'trigger', 'failing', '--run-id', 'bad', '--wait')
   expect(triggered.code).toBe(1)
   expect(triggered.stdout).toContain(
-    '✗ broken  Error: no such region\n  branchline tasks logs failing bad broken\n',
+    '✗ broken  Error: no such region\n  npm run -s branchline -- tasks logs failing bad broken\n',
   )
   const shown = await deployment.cli('runs', 'show', 'failing')
   expect(shown.code).toBe(0)
@@ -137,7 +137,7 @@ test('a failed run ends --wait with 1, its error and where to read more; its tre
     1 success · 1 failed · 1 upstream_failed
 
     ✗ broken  Error: no such region
-      branchline tasks logs failing bad broken
+      npm run -s branchline -- tasks logs failing bad broken
     "
   `)
   const attempt = (...more: string[]) =>
@@ -204,7 +204,7 @@ test('ctrl-C ends watching with 130 and leaves the run alone; cancel ends the ru
   watching.child.kill('SIGINT')
   expect(await watching.result).toMatchObject({
     code: 130,
-    stderr: 'the run goes on: branchline runs watch gated left\n',
+    stderr: 'the run goes on: npm run -s branchline -- runs watch gated left\n',
   })
   expect(existsSync(gate)).toBe(false)
   expect((await deployment.scheduler.states('gated', 'left')).waits).toBe('running')

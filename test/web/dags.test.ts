@@ -48,7 +48,7 @@ test('a Dag whose file, or a folder of it, fails to load has import errors', asy
   await insertDag(api.db, 'two', { file: 'team/two.ts' })
   await insertDag(api.db, 'three', { file: 'teams/three.ts' })
   await api.db.query(
-    `insert into import_error (file, line, "column", message, hint) values ('dags/one.ts', 3, 7, 'no', 'try'), ('team', null, null, 'npm', null)`,
+    `insert into import_error (file, error_file, line, "column", message, hint) values ('dags/one.ts', 'dags/one.ts', 3, 7, 'no', 'try'), ('team', 'team', null, null, 'npm', null)`,
   )
   const { body } = await api.get('/api/v2/dags')
   expect(
@@ -118,7 +118,7 @@ test('pausing and unpausing a Dag is audited, wakes schedulers and asks the time
   const { body } = await api.get('/api/v2/eventLogs?dag_id=daily')
   expect(body.event_logs.map((event: { action: string }) => event.action)).toEqual(['unpause', 'pause'])
   await listener.query('select 1')
-  expect(heard).toEqual(['runs', 'runs'])
+  expect(heard).toEqual(['dags', 'dags'])
   await listener.close()
   expect((await api.patch('/api/v2/dags/dayly', { is_paused: true })).body.message).toContain("'daily'")
 })

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { createLogger } from '../../runtime/log.ts'
 import { openDatabase } from '../../scheduler/database/connection.ts'
+import { readDagRun } from '../../scheduler/database/queries/read-dag-run.ts'
 import { createChangeFeed } from '../../web/server/live/change-feed.ts'
 import { eventStream } from '../../web/server/live/event-stream.ts'
-import { runsView } from '../../web/server/live/views.ts'
+import { runsView, runView } from '../../web/server/live/views.ts'
 import { eventually, migratedDatabase, startApi } from './api-fixture.ts'
 import { subscribe } from './live-events.ts'
 import { insertDag, insertRun, insertTaskInstance } from './rows.ts'
@@ -131,4 +132,22 @@ test('a quiet stream sends comments, so that no proxy cuts it', async () => {
     if (texts.length === 3) aborting.abort()
   }
   expect(texts).toEqual([': connected\n\n', ': heartbeat\n\n', ': heartbeat\n\n'])
+})
+
+test('a change whose notification was lost is found when it has been quiet', async () => {
+  await using db = await migratedDatabase()
+  await using feed = createChangeFeed({ db, log: createLogger('web', { level: 'silent' }) })
+  await insertDag(db, 'daily')
+  await insertRun(db, 'daily', 'one')
+  const view = await runView(db, (await readDagRun(db, 'daily', 'one'))!)
+  const aborting = new AbortController()
+  const states: string[] = []
+  for await (const text of eventStream({ feed, view, signal: aborting.signal, heartbeatMs: 10 })) {
+    const state = /^event: dag_run\n.*"state":"(\w+)"/.exec(text)?.[1]
+    if (state === undefined) continue
+    states.push(state)
+    if (state === 'failed') aborting.abort()
+    else await db.query(`update dag_run set state = 'failed', end_date = now()`)
+  }
+  expect(states).toEqual(['running', 'failed'])
 })

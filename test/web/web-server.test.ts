@@ -15,6 +15,9 @@ test('the OpenAPI document lists every path with its parameters and answers', as
   const document = (await (await fetch(`${api.url}/api/v2/openapi.json`)).json()) as any
   expect(document.openapi).toBe('3.1.0')
   expect(document.info).toMatchObject({ title: 'Branchline', version: '1.2.3' })
+  expect(Object.keys(document.paths['/api/v2/events'].get.responses['200'].content)).toEqual([
+    'text/event-stream',
+  ])
   const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods as object).map((method) => `${method} ${path}`),
   )

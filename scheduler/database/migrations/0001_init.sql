@@ -139,7 +139,10 @@ create table xcom (
 );
 
 create table import_error (
+  -- The Dag module that is not loaded.
   file text primary key,
+  -- Where line and column are: the module itself, or a file that it imports.
+  error_file text not null,
   line integer,
   "column" integer,
   message text not null,

@@ -3,6 +3,8 @@ import type { Queryable } from '../connection.ts'
 
 export interface ImportErrorRow {
   file: string
+  /** Where line and column are. */
+  error_file: string
   line: number | null
   column: number | null
   message: string
@@ -19,7 +21,7 @@ export async function readImportErrors(
 ): Promise<{ rows: ImportErrorRow[]; total: number }> {
   const [errors, count] = await Promise.all([
     db.query<ImportErrorRow>(
-      `select file, line, "column", message, hint, stack, commit_sha, created_at
+      `select file, error_file, line, "column", message, hint, stack, commit_sha, created_at
        from import_error order by file limit $1 offset $2`,
       [page.limit, page.offset],
     ),

@@ -1,10 +1,8 @@
 // Pauses a Dag, or lets it run again, and wakes who has to know.
 import type { Queryable } from '../connection.ts'
-import { changesChannel, channel, type Wake } from '../notifications.ts'
+import { changesChannel, channel, dagsChanged, type Wake } from '../notifications.ts'
 
-const wakeRuns: Wake = 'runs'
-/** On the channel of changes: the list of Dags is to be read again. */
-const dagsChanged = 'dags'
+const wakeDags: Wake = 'dags'
 
 /**
  * Changes nothing where it is so already. What comes next is worked out anew after a pause: how much was missed in
@@ -32,7 +30,7 @@ export async function setDagPaused(
        select pg_notify($4, $5), pg_notify($6, $7) from changed
      )
      select exists (select 1 from dag where dag_id = $1) as dag_exists, (select count(*) from told)`,
-    [input.dagId, input.isPaused, input.actor, channel, wakeRuns, changesChannel, dagsChanged],
+    [input.dagId, input.isPaused, input.actor, channel, wakeDags, changesChannel, dagsChanged],
   )
   return rows[0]!.dag_exists
 }

@@ -1,12 +1,14 @@
 // What became of the attempts of a scheduler that is gone: its runners are ended for certain, then their journals
 // tell which attempts never began, which were running, and how those ended whose outcome nobody committed.
 import { hostname } from 'node:os'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../../../runtime/log.ts'
+import { endProcessGroup } from '../../../runtime/process-group.ts'
+import { processStartTime } from '../../../runtime/process-start.ts'
 import type { Adoption, Orphan } from '../executor.ts'
 import {
+  closeSchedulerDirectory,
   type JournalEntry,
-  liveProcess,
+  namedProcess,
   readJournal,
   runnerDirectories,
   saveLastOutput,
@@ -19,6 +21,7 @@ export async function adoptLocal(deps: {
   log: Logger
 }): Promise<Adoption[]> {
   const { runnersDir, schedulerId, orphans, log } = deps
+  closeSchedulerDirectory(runnersDir, schedulerId)
   const directories = runnerDirectories(runnersDir, schedulerId)
   if (directories === null) {
     // Nothing of that scheduler is on this machine. It cannot be told what began, so nothing is begun again.
@@ -63,17 +66,18 @@ function adoption(orphan: Orphan, directory: string, entry: JournalEntry): Adopt
   }
 }
 
-/** Kills each group that still lives and waits until its leader is gone, so that no attempt overlaps the next. */
+/**
+ * Ends each group that still lives, so that no attempt overlaps the next: also children whose runner is dead. A
+ * group whose leader's id is another process' by now is not ours.
+ */
 async function endRunners(directories: readonly string[], log: Logger): Promise<void> {
   for (const directory of directories) {
-    const live = liveProcess(directory)
-    if (!live) continue
-    log.warn({ pid: live.pid }, 'ending a task runner of a scheduler that is gone')
-    try {
-      process.kill(-live.pid, 'SIGKILL')
-    } catch {
-      // It ended meanwhile.
-    }
-    while (liveProcess(directory)) await delay(2)
+    const runner = namedProcess(directory)
+    if (!runner) continue
+    const startTime = processStartTime(runner.pid)
+    if (startTime !== undefined && startTime !== runner.start_time) continue
+    if (startTime !== undefined)
+      log.warn({ pid: runner.pid }, 'ending a task runner of a scheduler that is gone')
+    await endProcessGroup(runner.pid)
   }
 }

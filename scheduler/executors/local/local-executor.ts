@@ -4,10 +4,12 @@
 //
 // A runner that dies fails the one attempt that it had begun; what it was given ahead goes to another. Whether an
 // attempt had begun is never guessed: `start` leaves the runner before the task's code runs.
+import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import TinyQueue from 'tinyqueue'
+import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type {
   CancelReason,
@@ -47,6 +49,8 @@ const revokeAfterMs = 25
 /** An idle runner beyond the first ends after so long; starting one takes about 50 ms. */
 const idleRunnerMs = 60_000
 const tickMs = 25
+/** Until a runner that could not be started (a full disk, no memory) is tried again. */
+const restartRunnerMs = 1_000
 
 interface Waiting extends DispatchOrder {
   sequence: number
@@ -102,6 +106,8 @@ export function createLocalExecutor(deps: {
   let runnerNumber = 0
   let tick: NodeJS.Timeout | undefined
   let isStopping = false
+  /** Before this time no runner is started. */
+  let startAfter = 0
 
   const roomOf = (runner: Runner) => {
     if (!runner.isReady || runner.isRetiring) return 0
@@ -111,7 +117,19 @@ export function createLocalExecutor(deps: {
     return 1 + ahead - runner.given.size
   }
 
-  function startRunner(isFresh: boolean): Runner {
+  /** Nothing where it fails: attempts wait. A directory that is closed means that another has adopted them. */
+  function startRunner(isFresh: boolean): void {
+    if (Date.now() < startAfter) return
+    try {
+      addRunner(isFresh)
+    } catch (error) {
+      const isClosed = (error as NodeJS.ErrnoException).code === 'ENOENT'
+      startAfter = isClosed ? Number.POSITIVE_INFINITY : Date.now() + restartRunnerMs
+      log.error({ error: messageOf(error) }, 'task runner could not be started')
+    }
+  }
+
+  function addRunner(isFresh: boolean): void {
     runnerNumber += 1
     const directory = join(schedulerDirectory(settings.runnersDir, deps.schedulerId), String(runnerNumber))
     const runner: Runner = {
@@ -132,7 +150,6 @@ export function createLocalExecutor(deps: {
     }
     runners.add(runner)
     reaper.add(runner.process.pid)
-    return runner
   }
 
   function reported(runner: Runner, report: RunnerReport): void {
@@ -307,6 +324,10 @@ export function createLocalExecutor(deps: {
         executor.cancel(id, 'timeout')
       }
     }
+    if (startAfter !== 0 && now >= startAfter) {
+      startAfter = 0
+      fill()
+    }
     for (const runner of runners) {
       for (const given of runner.given.values()) {
         if (given.killAt !== null && now >= given.killAt) runner.process.kill()
@@ -327,6 +348,7 @@ export function createLocalExecutor(deps: {
   const executor: Executor = {
     name: 'local',
     async start() {
+      mkdirSync(schedulerDirectory(settings.runnersDir, deps.schedulerId), { recursive: true })
       reaper.start()
       startRunner(false)
       tick = setInterval(onTick, tickMs)

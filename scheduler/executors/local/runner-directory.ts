@@ -2,9 +2,10 @@
 //   process  pid and start time of the runner, to end its group if it still lives
 //   journal  every start and finish that it reported, one JSON object a line (see task-runner/protocol.ts)
 //   output, output-position   file descriptors 1 and 2 of the runner and its children
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+// A scheduler's directory is made once, when it starts. Whoever adopts its attempts renames the directory first: a
+// scheduler that was only paused can then start no runner any more.
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { processStartTime } from '../../../runtime/process-start.ts'
 import type { FinishReport, RunnerReport } from '../../../runtime/task-runner/protocol.ts'
 
 export const processFile = (directory: string) => join(directory, 'process')
@@ -18,18 +19,40 @@ export function schedulerDirectory(runnersDir: string, schedulerId: number): str
   return join(runnersDir, String(schedulerId))
 }
 
-/** Directories of a scheduler's runners; null where this machine has none of it. */
-export function runnerDirectories(runnersDir: string, schedulerId: number): string[] | null {
+/** Closes the directory of a scheduler that is gone to that scheduler; may be called again. */
+export function closeSchedulerDirectory(runnersDir: string, schedulerId: number): void {
   const directory = schedulerDirectory(runnersDir, schedulerId)
+  try {
+    renameSync(directory, `${directory}${closedSuffix}`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+const closedSuffix = '.closed'
+
+/** Directories of the runners of a closed scheduler; null where this machine has none of it. */
+export function runnerDirectories(runnersDir: string, schedulerId: number): string[] | null {
+  const directory = `${schedulerDirectory(runnersDir, schedulerId)}${closedSuffix}`
   if (!existsSync(directory)) return null
   return readdirSync(directory).map((name) => join(directory, name))
 }
 
-/** Removes what runners of schedulers left whose journals nobody needs any more. */
-export function forgetRunners(runnersDir: string, schedulersInUse: ReadonlySet<number>): void {
+/**
+ * Removes what runners of schedulers left whose journals nobody needs any more.
+ * @param readInUse ids of the others; asked after looking what is there, so that a scheduler that registers
+ * meanwhile keeps its directory
+ */
+export async function forgetRunners(
+  runnersDir: string,
+  readInUse: () => Promise<ReadonlySet<number>>,
+): Promise<void> {
   if (!existsSync(runnersDir)) return
-  for (const name of readdirSync(runnersDir)) {
-    if (!schedulersInUse.has(Number(name))) rmSync(join(runnersDir, name), { recursive: true, force: true })
+  const names = readdirSync(runnersDir)
+  const inUse = await readInUse()
+  for (const name of names) {
+    if (inUse.has(Number(name.replace(closedSuffix, '')))) continue
+    rmSync(join(runnersDir, name), { recursive: true, force: true })
   }
 }
 
@@ -38,17 +61,14 @@ export interface RunnerProcessRow {
   start_time: string | undefined
 }
 
-/** The live process that a directory names; null where it ended or the pid is another's by now. */
-export function liveProcess(directory: string): RunnerProcessRow | null {
-  let row: RunnerProcessRow
+/** The process that a directory names, dead or alive; null where it names none. */
+export function namedProcess(directory: string): RunnerProcessRow | null {
   try {
-    row = JSON.parse(readFileSync(processFile(directory), 'utf8')) as RunnerProcessRow
+    return JSON.parse(readFileSync(processFile(directory), 'utf8')) as RunnerProcessRow
   } catch {
     // Killed between making the directory and naming the process: then no attempt was sent to it.
     return null
   }
-  const startTime = processStartTime(row.pid)
-  return startTime !== undefined && startTime === row.start_time ? row : null
 }
 
 export interface JournalEntry {

@@ -1,8 +1,9 @@
 // One task runner as the scheduler sees it: the process, the pipes to it, the directory with its output and
 // journal. Knows nothing of attempts but their messages.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
+import { killProcessGroup } from '../../../runtime/process-group.ts'
 import { processStartTime } from '../../../runtime/process-start.ts'
 import { programPath } from '../../../runtime/programs.ts'
 import { readLines } from '../../../runtime/read-lines.ts'
@@ -22,6 +23,7 @@ export interface RunnerProcess {
 /**
  * @param onReport called for each report, in order
  * @param onExit called once, after the last report, when the process and its pipes are gone
+ * @throws an error with code ENOENT where the scheduler's directory was closed by one that adopted its attempts
  */
 export function startRunnerProcess(deps: {
   settings: RunnerSettings
@@ -30,7 +32,7 @@ export function startRunnerProcess(deps: {
   onExit: (exit: { code: number | null; signal: NodeJS.Signals | null }) => void
 }): RunnerProcess {
   const { settings } = deps
-  mkdirSync(settings.directory, { recursive: true })
+  mkdirSync(settings.directory)
   // Read and append: the runner reads back what it and its children wrote to 1 and 2.
   const output = openSync(outputFile(settings.directory), 'a+')
   const child: ChildProcess = spawn(process.execPath, [programPath('task'), JSON.stringify(settings)], {
@@ -53,8 +55,7 @@ export function startRunnerProcess(deps: {
   child.on('close', over)
   child.on('error', over)
   if (child.pid !== undefined) {
-    const startTime = processStartTime(child.pid)
-    writeFileSync(processFile(settings.directory), JSON.stringify({ pid: child.pid, start_time: startTime }))
+    nameProcess(settings.directory, child.pid)
   }
   const orders = child.stdio[3] as Writable
   orders.on('error', () => {})
@@ -68,15 +69,27 @@ export function startRunnerProcess(deps: {
       orders.write(`${JSON.stringify(order)}\n`)
     },
     kill() {
-      if (child.pid === undefined || isOver) return
-      try {
-        process.kill(-child.pid, 'SIGKILL')
-      } catch {
-        // The group is gone already; 'close' tells.
-      }
+      if (child.pid !== undefined) killProcessGroup(child.pid)
     },
     removeDirectory() {
       rmSync(settings.directory, { recursive: true, force: true })
     },
+  }
+}
+
+/**
+ * Notes who has the directory, and then looks whether it still is there: one that adopts closes the directory and
+ * then kills whoever is named in it. Whatever the order, one of them sees the other, and the runner is killed
+ * before it is given an attempt.
+ */
+function nameProcess(directory: string, pid: number): void {
+  const path = processFile(directory)
+  try {
+    writeFileSync(path, JSON.stringify({ pid, start_time: processStartTime(pid) }))
+    if (existsSync(path)) return
+    throw Object.assign(new Error(`${directory} was closed`), { code: 'ENOENT' })
+  } catch (error) {
+    killProcessGroup(pid)
+    throw error
   }
 }

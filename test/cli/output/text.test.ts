@@ -3,7 +3,7 @@ import { createLiveRegion } from '../../../cli/output/live-region.ts'
 import { renderTable } from '../../../cli/output/table.ts'
 import { elapsed, relativeTime, shortDuration } from '../../../cli/output/time.ts'
 
-const escape = String.fromCharCode(27)
+const esc = String.fromCharCode(27)
 
 test.each([
   [0, '0.00s'],
@@ -40,7 +40,7 @@ test.each([
 })
 
 test('columns are aligned by what is seen, not by escape sequences', () => {
-  const red = `${escape}[31mab${escape}[39m`
+  const red = `${esc}[31mab${esc}[39m`
   expect(
     renderTable(
       [
@@ -58,7 +58,7 @@ function screenOf(writes: readonly string[]): string[] {
   let row = 0
   const marked = writes
     .join('')
-    .replaceAll(escape, '<esc>')
+    .replaceAll(esc, '<esc>')
     .replaceAll(/<esc>\[\?7[lh]|\r/g, '')
   for (const [part] of marked.matchAll(/<esc>\[\d*[AKJ]|\n|(?:(?!<esc>).)+/g)) {
     if (part === '\n') row++

@@ -11,9 +11,9 @@ import {
   type DagRunState,
   type TaskInstanceState,
 } from '../../../runtime/states.ts'
+import { triggerDecision, type UpstreamCounts } from '../../../runtime/trigger-rules.ts'
 import { decide } from '../../../scheduler/decide/decide.ts'
 import { createRunState, type TaskInstanceRow } from '../../../scheduler/decide/run-state.ts'
-import { triggerDecision, type UpstreamCounts } from '../../../runtime/trigger-rules.ts'
 import { graphOfEdges } from './graphs.ts'
 import { RunInMemory } from './run-in-memory.ts'
 

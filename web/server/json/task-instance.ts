@@ -1,14 +1,12 @@
 // Rows of task instances, attempts and results as the API's JSON. A task that was not reached yet has no row; here
 // it is an instance in state `none`.
+import { notMapped } from '../../../runtime/ids.ts'
 import type { DagManifest, TaskManifest } from '../../../runtime/manifest.ts'
 import type { AttemptRow } from '../../../scheduler/database/queries/read-attempts.ts'
 import type { ShownTaskInstanceRow } from '../../../scheduler/database/queries/read-task-instances.ts'
 import type { ShownXComRow } from '../../../scheduler/database/queries/read-xcom.ts'
 import type { Attempt, TaskInstance, XComEntry } from '../schemas/task-instance.ts'
 import { durationSeconds, jsonRow } from './dates.ts'
-
-/** map_index of a task instance that is not one of several of its task. */
-export const notMapped = -1
 
 /** One instance at least for each task of the manifest, in its (topological) order. */
 export function taskInstancesJson(

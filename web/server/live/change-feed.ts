@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { Connection, Database } from '../../../scheduler/database/connection.ts'
-import { changesChannel } from '../../../scheduler/database/notifications.ts'
+import { changesChannel, dagsChanged } from '../../../scheduler/database/notifications.ts'
 
 type Change =
   | { type: 'runs'; dagRunIds: readonly number[] }
@@ -87,7 +87,7 @@ export function createChangeFeed({ db, log }: { db: Database; log: Logger }): Ch
 
 /** A payload that is not understood (of a newer scheduler, say) may mean anything. */
 function changeOf(payload: string): Change {
-  if (payload === 'dags') return { type: 'dags' }
+  if (payload === dagsChanged) return { type: 'dags' }
   try {
     const dagRunIds: unknown = JSON.parse(payload)
     if (Array.isArray(dagRunIds) && dagRunIds.every(Number.isSafeInteger)) return { type: 'runs', dagRunIds }

@@ -7,7 +7,10 @@ import type { ChangeFeed } from './change-feed.ts'
 import { collectChanges, type Pending } from './pending-changes.ts'
 import type { View } from './views.ts'
 
-/** Proxies cut connections on which nothing is said, usually after 30 to 60 s. */
+/**
+ * Proxies cut connections on which nothing is said, usually after 30 to 60 s. Also how late a change is told whose
+ * notification was lost.
+ */
 const defaultHeartbeatMs = 15_000
 
 /** Between two looks for one reader. Shorter: a busy run is read, and sent, hundreds of times a second. */
@@ -35,6 +38,8 @@ export async function* eventStream(input: {
       await changes.wait(heartbeatMs)
       if (changes.isEmpty()) {
         if (!signal.aborted) yield ': heartbeat\n\n'
+        // Finds what a lost notification missed.
+        changes.giveBack(view.first)
         continue
       }
     }

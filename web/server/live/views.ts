@@ -13,7 +13,7 @@ import type { TaskInstance } from '../schemas/task-instance.ts'
 import type { Pending } from './pending-changes.ts'
 
 export interface View {
-  /** What is to be told although nothing has changed yet. */
+  /** What to look at although no change was heard of: at the beginning, and whenever it has been quiet. */
   readonly first: Pending
   /** @throws DatabaseUnavailableError: give the same again later */
   eventsFor(pending: Pending): Promise<LiveEvent[]>

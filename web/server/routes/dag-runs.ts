@@ -43,14 +43,14 @@ export function dagRunRoutes(app: ApiApp, { db }: RouteDeps): void {
       },
     },
     async ({ params, body }, reply) => {
-      const { run_id } = await triggerRun(db, {
+      const run = await triggerRun(db, {
         dagId: params.dag_id,
         ...(body.run_id !== undefined && { runId: body.run_id }),
         ...(body.params !== undefined && { params: body.params }),
         logicalDate: body.logical_date == null ? null : new Date(body.logical_date),
         actor: apiActor,
       })
-      return reply.code(201).send(dagRunJson(await findDagRun(db, params.dag_id, run_id)))
+      return reply.code(201).send(dagRunJson(run))
     },
   )
 

@@ -1,4 +1,5 @@
 // GET /api/v2/events: live events.
+import { Type } from 'typebox'
 import { InvalidInputError } from '../../../runtime/errors.ts'
 import type { ApiApp } from '../api-app.ts'
 import { checkDag, findDagRun } from '../find.ts'
@@ -17,8 +18,13 @@ export function eventRoutes(app: ApiApp, deps: RouteDeps): void {
         summary: 'Server-sent events: dag_run, task_instances, dags, reload',
         tags: ['Event'],
         querystring: LiveQuerySchema,
-        produces: ['text/event-stream'],
-        response: { '4xx': ErrorBody },
+        response: {
+          200: {
+            description: 'Events until the client goes away.',
+            content: { 'text/event-stream': { schema: Type.String() } },
+          },
+          '4xx': ErrorBody,
+        },
       },
     },
     async ({ query }, reply) => {

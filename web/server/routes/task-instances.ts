@@ -1,5 +1,7 @@
 // …/dagRuns/{run_id}/taskInstances/{task_id}, and the logs of its attempts.
+import { Type } from 'typebox'
 import { NotFoundError } from '../../../runtime/errors.ts'
+import { notMapped } from '../../../runtime/ids.ts'
 import type { AttemptPlace } from '../../../runtime/log-line.ts'
 import { type AttemptKey, readAttempts } from '../../../scheduler/database/queries/read-attempts.ts'
 import { readTaskInstances } from '../../../scheduler/database/queries/read-task-instances.ts'
@@ -8,7 +10,7 @@ import type { ApiApp } from '../api-app.ts'
 import { watchAttemptEnd } from '../attempt-end.ts'
 import { readAttemptLog } from '../attempt-log.ts'
 import { checkTasks, findDagRun, manifestOf } from '../find.ts'
-import { attemptJson, notMapped, taskInstancesJson, xcomJson } from '../json/task-instance.ts'
+import { attemptJson, taskInstancesJson, xcomJson } from '../json/task-instance.ts'
 import { ErrorBody } from '../schemas/common.ts'
 import {
   LogParameters,
@@ -65,8 +67,13 @@ export function taskInstanceRoutes(app: ApiApp, deps: RouteDeps): void {
         tags,
         params: LogParameters,
         querystring: LogQuery,
-        produces: ['application/x-ndjson'],
-        response: { '4xx': ErrorBody },
+        response: {
+          200: {
+            description: 'The lines of the file.',
+            content: { 'application/x-ndjson': { schema: Type.String() } },
+          },
+          '4xx': ErrorBody,
+        },
       },
     },
     async ({ params, query }, reply) => {

@@ -4,6 +4,9 @@ import { closed, Nullable, pageQuery, Timestamp, totalEntries } from './common.t
 
 export const ImportError = Type.Object({
   file: Type.String({ description: 'Module, or folder, relative to the top of the source.' }),
+  error_file: Type.String({
+    description: 'Where line and column are: the module or a file that it imports.',
+  }),
   line: Nullable(Type.Integer()),
   column: Nullable(Type.Integer()),
   message: Type.String(),

@@ -1,0 +1,110 @@
+// The fence: what a scheduler may and may not commit, asked of the real function.
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type ChangeBatch, commitChanges, commitRefusal } from '../../../scheduler/database/commit-changes.ts'
+import { type Database, openDatabase } from '../../../scheduler/database/connection.ts'
+import { migrate } from '../../../scheduler/database/migrate.ts'
+import { registerScheduler, takeOverRuns } from '../../../scheduler/database/scheduler-lease.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
+
+let database: TestDatabase
+let db: Database
+let schedulerId: number
+let dagRunId: number
+
+const empty: ChangeBatch = {
+  queuedNew: [],
+  queuedAgain: [],
+  started: [],
+  finished: [],
+  decidedNew: [],
+  decided: [],
+  runs: [],
+  commandsDone: [],
+}
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  db = openDatabase(database.url)
+  await migrate(db)
+  schedulerId = await registerScheduler(db, { hostname: 'here', pid: 1, leaseTtlMs: 60_000 })
+  await db.query(`insert into bundle (bundle_hash, code) values ('b', '')`)
+  await db.query(
+    `insert into dag_version (dag_id, version_number, version_hash, bundle_hash, manifest, file)
+     values ('d', 1, 'v', 'b', '{}', 'd.ts')`,
+  )
+  await db.query(
+    `insert into dag (dag_id, dag_version_id, is_paused, max_active_runs)
+     select 'd', dag_version_id, false, 16 from dag_version`,
+  )
+  const { rows } = await db.query<{ dag_run_id: number }>(
+    `insert into dag_run (dag_id, run_id, dag_version_id, run_type, state, triggered_by, scheduler_id)
+     select 'd', 'r', dag_version_id, 'manual', 'running', 'test', $1 from dag_version returning dag_run_id`,
+    [schedulerId],
+  )
+  dagRunId = rows[0]!.dag_run_id
+})
+afterEach(async () => {
+  await db.close()
+  await database[Symbol.asyncDispose]()
+})
+
+const queued = (taskId: string) => ({
+  dag_run_id: dagRunId,
+  task_id: taskId,
+  map_index: -1,
+  try_number: 1,
+  max_tries: 1,
+  token: randomUUID(),
+  executor: 'local',
+})
+const commit = (commitNumber: number, batch: Partial<ChangeBatch>, id = schedulerId) =>
+  commitChanges(db, { schedulerId: id, commitNumber, leaseTtlMs: 60_000, batch: { ...empty, ...batch } })
+const taskIds = async () =>
+  (await db.query<{ task_id: string }>('select task_id from task_instance order by 1')).rows.map(
+    (row) => row.task_id,
+  )
+
+test('a commit whose answer was lost is made once, however often it is sent', async () => {
+  const batch = { queuedNew: [queued('a')] }
+  await commit(1, batch)
+  await commit(1, batch)
+  await commit(2, { queuedNew: [queued('b')] })
+  expect(await taskIds()).toEqual(['a', 'b'])
+})
+
+test('a scheduler whose runs were taken over commits nothing any more', async () => {
+  const successor = await registerScheduler(db, { hostname: 'there', pid: 2, leaseTtlMs: 60_000 })
+  await db.query(`update scheduler set lease_expires_at = '-infinity' where scheduler_id = $1`, [schedulerId])
+  const taken = await takeOverRuns(db, successor)
+  expect(taken.map((run) => run.dag_run_id)).toEqual([dagRunId])
+  const refused = await commit(1, { queuedNew: [queued('late')] }).catch((error: unknown) => error)
+  expect(commitRefusal(refused)).toBe('lease_lost')
+  expect(await taskIds()).toEqual([])
+  await commit(1, { queuedNew: [queued('next')] }, successor)
+  expect(await taskIds()).toEqual(['next'])
+})
+
+test('a lease that has not run out is not taken over', async () => {
+  const other = await registerScheduler(db, { hostname: 'there', pid: 2, leaseTtlMs: 60_000 })
+  expect(await takeOverRuns(db, other)).toEqual([])
+})
+
+test('a change of a row that is not in the state it was left in is refused with all of its commit', async () => {
+  await commit(1, { queuedNew: [queued('a')] })
+  const again = { ...queued('a'), try_number: 2, from_state: 'up_for_retry' }
+  const refused = await commit(2, { queuedNew: [queued('b')], queuedAgain: [again] }).catch(
+    (error: unknown) => error,
+  )
+  expect(commitRefusal(refused)).toBe('inconsistent')
+  expect(await taskIds()).toEqual(['a'])
+})
+
+test('a commit renews the lease', async () => {
+  await db.query(`update scheduler set lease_expires_at = now() - interval '1 hour'`)
+  await commit(1, { queuedNew: [queued('a')] })
+  const { rows } = await db.query<{ alive: boolean }>(
+    'select lease_expires_at > now() as alive from scheduler',
+  )
+  expect(rows).toEqual([{ alive: true }])
+})
