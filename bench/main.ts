@@ -1,6 +1,6 @@
 // The benchmark: `npm run bench` for all cases, `npm run bench -- b d` for some. One JSON line for each figure on
 // standard output, what happens meanwhile on standard error. docs/performance.md says what each case is.
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -20,11 +20,12 @@ import { throughput } from './cases/throughput.ts'
 import { trigger } from './cases/trigger.ts'
 import type { BenchCase, BenchContext } from './support/bench-case.ts'
 import { startBenchPostgres } from './support/bench-postgres.ts'
-import { lineOf, markdownTable, readLines } from './support/lines.ts'
+import { type BenchLine, lineOf, markdownTable, readLines, withTable } from './support/lines.ts'
 import { describeMachine } from './support/machine.ts'
 
 const cases: readonly BenchCase[] = [trigger, chain, fanOut, throughput, push, loadAll, idle, longRun]
 const prefix = 'branchline-bench-'
+const documentPath = join(import.meta.dirname, '../docs/performance.md')
 
 const usage = `Usage: npm run bench -- [options] [case…]
        npm run bench -- --table < lines
@@ -34,7 +35,8 @@ Cases: ${cases.map(({ letter, name }) => `${letter} ${name}`).join(', ')}; all w
   --quick         few rounds: shows that a case works, not how fast it is
   --dist          runs the built programs of dist/ instead of the sources
   --cpu-prof DIR  writes CPU profiles of the schedulers there
-  --table         makes the table of docs/performance.md from lines on standard input
+  --write-doc     puts the table of what was measured into docs/performance.md
+  --table         only makes that table, of lines on standard input
   --help
 `
 
@@ -45,6 +47,7 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       dist: { type: 'boolean', default: false },
       'cpu-prof': { type: 'string' },
+      'write-doc': { type: 'boolean', default: false },
       table: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -58,18 +61,25 @@ async function main(): Promise<number> {
     return 0
   }
   const chosen = choose(positionals)
+  if (options['write-doc'] && (options.quick || chosen !== cases)) {
+    throw new Error(
+      '--write-doc takes all cases, and not --quick: a table of half of the figures would say less than the old one',
+    )
+  }
   const stopping = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => stopping.abort(new Error(`ended by ${signal}`)))
   }
   const profiles = options['cpu-prof']
-  await measureAll(chosen, {
+  const lines = await measureAll(chosen, {
     isQuick: options.quick,
     programPath: options.dist ? builtProgram : programPath,
     schedulerNodeArguments: profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`],
     signal: stopping.signal,
     progress: (text) => process.stderr.write(`${text}\n`),
   })
+  if (options['write-doc'])
+    await writeFile(documentPath, withTable(await readFile(documentPath, 'utf8'), lines))
   return 0
 }
 
@@ -92,7 +102,7 @@ const builtProgram = (program: Program) => join(import.meta.dirname, '..', 'dist
 async function measureAll(
   chosen: readonly BenchCase[],
   given: Omit<BenchContext, 'postgres' | 'directory' | 'giveUp'>,
-): Promise<void> {
+): Promise<BenchLine[]> {
   await removeLeftovers()
   await using cleanUp = new AsyncDisposableStack()
   const directory = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`))
@@ -100,6 +110,7 @@ async function measureAll(
   const postgres = cleanUp.use(await startBenchPostgres(directory, given.signal))
   const machine = describeMachine(directory, postgres.version)
   const programs = given.programPath === programPath ? 'source' : 'dist'
+  const lines: BenchLine[] = []
   for (const one of chosen) {
     given.signal.throwIfAborted()
     given.progress(`${one.letter} ${one.name}`)
@@ -107,9 +118,12 @@ async function measureAll(
     const signal = AbortSignal.any([given.signal, ending.signal])
     const giveUp = (reason: Error) => ending.abort(reason)
     for (const measurement of await one.measure({ ...given, postgres, directory, signal, giveUp })) {
-      process.stdout.write(`${JSON.stringify(lineOf(measurement, machine, programs))}\n`)
+      const line = lineOf(measurement, machine, programs)
+      process.stdout.write(`${JSON.stringify(line)}\n`)
+      lines.push(line)
     }
   }
+  return lines
 }
 
 /** Ends the Postgres of benchmarks that were killed before they could, and removes their directories. */

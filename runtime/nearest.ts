@@ -2,7 +2,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 
 /** The candidate nearest to `name`, if at most a third of its letters (at least one) differ. */
-export function nearest(name: string, candidates: readonly string[]): string | undefined {
+function nearest(name: string, candidates: readonly string[]): string | undefined {
   if (candidates.length === 0) return undefined
   const best = closest(name, candidates)
   return distance(name, best) <= Math.max(1, Math.floor(name.length / 3)) ? best : undefined

@@ -30,6 +30,6 @@ export const fanOut: BenchCase = {
       floor: async () => (await loop.run(workload)).elapsedMs,
     })
     const settings = { slots, max_active_tasks: width, task: 'no-op' }
-    return [{ name: 'c-fan-out-200', unit: 'ms', ...rounds, settings }]
+    return [{ name: 'c-fan-out-200', unit: 'ms', ...rounds, target: '20 ms', settings }]
   },
 }

@@ -70,9 +70,23 @@ async function watch({ signal, isQuick }: BenchContext, pid: number) {
   const settings = { dags: dagCount, sync: 'file://', window_s: window / 1_000 }
   const sizes = (key: 'rssMib' | 'pssMib') => ({ ...settings, processes: sizesByName(before, key) })
   return [
-    { name: 'g-idle-cpu', unit: '% of a core', values: cpu, floors: null, settings },
-    { name: 'g-idle-memory-pss', unit: 'MiB', values: pss, floors: null, settings: sizes('pssMib') },
-    { name: 'g-idle-memory-rss', unit: 'MiB', values: rss, floors: null, settings: sizes('rssMib') },
+    { name: 'g-idle-cpu', unit: '% of a core', values: cpu, floors: null, target: '1 %', settings },
+    {
+      name: 'g-idle-memory-pss',
+      unit: 'MiB',
+      values: pss,
+      floors: null,
+      target: '250 MiB',
+      settings: sizes('pssMib'),
+    },
+    {
+      name: 'g-idle-memory-rss',
+      unit: 'MiB',
+      values: rss,
+      floors: null,
+      target: null,
+      settings: sizes('rssMib'),
+    },
   ] as const
 }
 

@@ -49,6 +49,7 @@ export const longRun: BenchCase = {
           name: `h-run-of-10000-${dagId}-${edge}-1000`,
           unit: 'µs/task',
           ...rounds,
+          target: edge === 'last' ? 'as the first' : null,
           settings,
         })
       }

@@ -90,6 +90,7 @@ async function measureVariant(
     name: `e-push-to-live-${variant}`,
     unit: 'ms',
     ...measured,
+    target: variant === 'webhook' ? '300 ms' : 'period + 300 ms',
     settings: {
       modules: moduleCount,
       changed: 1,

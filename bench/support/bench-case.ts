@@ -17,6 +17,8 @@ export interface Measurement {
   values: readonly number[]
   /** The same work as a bare loop does it, in the same rounds; null: there is nothing to compare with. */
   floors: readonly number[] | null
+  /** What this project wants of the figure; null: it only stands beside another. */
+  target: string | null
   /** All that the figure depends on beside the machine. */
   settings: Record<string, unknown>
 }

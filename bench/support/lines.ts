@@ -23,7 +23,7 @@ export interface BenchLine {
 
 /** @param programs whether sources or the build were measured */
 export function lineOf(
-  { name, unit, values, floors, settings }: Measurement,
+  { name, unit, values, floors, target, settings }: Measurement,
   machine: Machine,
   programs: 'source' | 'dist',
 ): BenchLine {
@@ -40,7 +40,7 @@ export function lineOf(
     min: rounded(Math.min(...values)),
     max: rounded(Math.max(...values)),
     machine: { ...machine, load_average: currentLoad() },
-    settings: { programs, ...settings },
+    settings: { programs, ...(target !== null && { target }), ...settings },
   }
 }
 
@@ -52,20 +52,33 @@ export async function readLines(stream: NodeJS.ReadableStream): Promise<BenchLin
     .map((line) => JSON.parse(line) as BenchLine)
 }
 
+const tableBegin = '<!-- table: made by `npm run bench -- --write-doc` -->'
+const tableEnd = '<!-- end of table -->'
+
+/** The document with the table of these lines in place of the one that it has. @throws Error where it has no place for it */
+export function withTable(document: string, lines: readonly BenchLine[]): string {
+  const [before, rest] = document.split(tableBegin)
+  const after = rest?.split(tableEnd)[1]
+  if (after === undefined) throw new Error(`the document has no lines ${tableBegin} and ${tableEnd}`)
+  return `${before}${tableBegin}\n${markdownTable(lines)}${tableEnd}${after}`
+}
+
 /** The table of docs/performance.md. */
 export function markdownTable(lines: readonly BenchLine[]): string {
-  const rows = lines.map(({ case: name, value, unit, min, max, n, floor, ratio }) => [
+  const rows = lines.map(({ case: name, value, unit, min, max, n, floor, ratio, settings }) => [
     `\`${name}\``,
     `${shown(value)} ${unit}`,
     `${shown(min)} to ${shown(max)}`,
     String(n),
     floor === null ? '' : shown(floor),
     ratio === null ? '' : shown(ratio),
+    String(settings.target ?? ''),
   ])
-  const head = ['case', 'median', 'range', 'n', 'floor', '× floor']
+  const head = ['case', 'median', 'range', 'n', 'floor', '× floor', 'target']
   const table = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
   const machines = [...new Set(lines.map(({ machine }) => machineText(machine)))]
-  return `${table}\n\n${machines.join('\n')}\n`
+  const programs = [...new Set(lines.map(({ settings }) => settings.programs))].join(', ')
+  return `${table}\n\n${machines.join('\n')} Programs: ${programs}.\n`
 }
 
 const shown = (value: number): string => value.toLocaleString('en-US', { maximumSignificantDigits: 3 })

@@ -95,6 +95,7 @@ export async function runDev(options: DevOptions): Promise<void> {
     await news.stop()
     await stopAloud(supervisor, (text) => terminal.note(style('dim', text)))
     output.close()
+    if (signal.aborted) terminal.note(style('dim', 'stopped'))
   }
 }
 

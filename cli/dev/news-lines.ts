@@ -64,11 +64,13 @@ function importErrorLines(
   ]
 }
 
-/** `✗ import error: daily.ts:3:5: …`, with the hint below it. */
-export function importErrorLine({ file, line, column, message, hint }: ImportError, style: Style): string {
-  const place = [file, line, column].filter((part) => part !== null).join(':')
+/** `✗ import error: daily.ts:3:5: …`, with the hint below it. The error may be in a helper of the module. */
+export function importErrorLine(error: ImportError, style: Style): string {
+  const { file, error_file: errorFile, line, column, message, hint } = error
+  const place = [errorFile, line, column].filter((part) => part !== null).join(':')
+  const module = errorFile === file ? '' : ` (imported by ${file})`
   const advice = hint === null ? '' : `\n    ${style('dim', hint)}`
-  return `${style('red', '✗')} import error: ${style('bold', place)}: ${message}${advice}`
+  return `${style('red', '✗')} import error: ${style('bold', place)}${module}: ${message}${advice}`
 }
 
 /**

@@ -9,7 +9,7 @@ import { ConfigError } from '../errors.ts'
  * Quiet time after a change before it is told. Shorter: an editor that writes a file in several steps, or a
  * `git checkout` of many, is told in the middle of it. Longer: a save takes that much longer to be live.
  */
-export const defaultDebounceMs = 50
+const defaultDebounceMs = 50
 
 /** Told at the latest after so many debounces, so that a directory that never rests is still told. */
 const maxDebounces = 20

@@ -76,9 +76,15 @@ export interface DeployedProcess {
   command: string
 }
 
-/** @param files of the source directory, where the deployment has a plain one; absent: sync is to publish there */
+/**
+ * @param options.files of the source directory, where the deployment has a plain one
+ * @param options.env further variables; a function of the directory where they name places in it
+ */
 export async function createDeployment(
-  options: { files?: Readonly<Record<string, string>>; env?: Record<string, string> } = {},
+  options: {
+    files?: Readonly<Record<string, string>>
+    env?: Record<string, string> | ((directory: string) => Record<string, string>)
+  } = {},
 ): Promise<Deployment> {
   const directory = await mkdtemp(join(tmpdir(), 'branchline-deployment-'))
   const mark = randomUUID()
@@ -100,7 +106,7 @@ export async function createDeployment(
     BRANCHLINE_DATA_DIR: join(directory, 'data'),
     BRANCHLINE_LOGS_DIR: logsDir,
     BRANCHLINE_LOCAL_EXECUTOR_SLOTS: '2',
-    ...options.env,
+    ...(typeof options.env === 'function' ? options.env(directory) : options.env),
   }
   const programs: ProgramProcess[] = []
   let isKept = false

@@ -92,7 +92,7 @@ export function processesOf(dataDir: string): number[] {
 }
 
 /** Messages in the log files of a task, of all its runs, each with its run's id. */
-export async function taskLines(
+async function taskLines(
   dataDir: string,
   dagId: string,
   taskId: string,

@@ -9,9 +9,9 @@ import { dirname, join } from 'node:path'
 import type { FinishReport, RunnerReport } from '../../../runtime/task-runner/protocol.ts'
 
 export const processFile = (directory: string) => join(directory, 'process')
-export const journalFile = (directory: string) => join(directory, 'journal')
+const journalFile = (directory: string) => join(directory, 'journal')
 /** How many bytes of `output` the runner has moved into logs. */
-export const positionFile = (directory: string) => join(directory, 'output-position')
+const positionFile = (directory: string) => join(directory, 'output-position')
 export const outputFile = (directory: string) => join(directory, 'output')
 
 /** All runners of one scheduler. */
