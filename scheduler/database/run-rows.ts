@@ -66,7 +66,7 @@ export async function adoptAttempts(
 ): Promise<void> {
   if (attempts.length === 0) return
   const { rowCount } = await db.query(
-    `update attempt a set scheduler_id = $1
+    `update task_instance a set scheduler_id = $1
      from json_to_recordset($2) as c (dag_run_id bigint, task_id text, map_index integer, try_number integer)
      where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
        and a.try_number = c.try_number

@@ -91,7 +91,10 @@ test('a followed log sends what is appended, and ends with its attempt', async (
   await appendFile(path, 'second\n')
   await eventually(() => text === 'first\nsecond\n' || undefined)
   await appendFile(path, 'last\n')
-  await api.db.query(`update attempt set state = 'success', end_date = now() where dag_run_id = $1`, [id])
+  await api.db.query(
+    `update task_instance set state = 'success', attempt_state = 'success', end_date = now() where dag_run_id = $1`,
+    [id],
+  )
   await api.db.query('select pg_notify($1, $2)', ['branchline_changes', JSON.stringify([id])])
   await ended
   expect(text).toBe('first\nsecond\nlast\n')
@@ -101,7 +104,10 @@ test('a followed log ends also where the notification was lost', async () => {
   const { api, id } = await withAttempt('running')
   await using _ = api
   const response = await fetch(`${api.url}${instance}/logs/1?follow=true`)
-  await api.db.query(`update attempt set state = 'success', end_date = now() where dag_run_id = $1`, [id])
+  await api.db.query(
+    `update task_instance set state = 'success', attempt_state = 'success', end_date = now() where dag_run_id = $1`,
+    [id],
+  )
   expect(await response.text()).toBe('')
 })
 

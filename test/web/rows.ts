@@ -104,24 +104,21 @@ export async function insertTaskInstance(
   taskId: string,
   state: TaskInstanceState,
 ): Promise<void> {
-  const hasAttempt = !['none', 'upstream_failed'].includes(state)
-  const attemptState = state === 'up_for_retry' ? 'failed' : state
+  const attemptState = ['none', 'upstream_failed'].includes(state)
+    ? null
+    : state === 'up_for_retry'
+      ? 'failed'
+      : state
   await db.query(
-    `insert into task_instance (dag_run_id, task_id, state, try_number, max_tries, next_try_at, start_date, end_date)
-     values ($1, $2, $3, $4, 2, case when $3 = 'up_for_retry' then timestamptz '2026-01-02T03:05:00Z' end,
-       '2026-01-02T03:04:05Z', case when $3 in ('success', 'failed', 'skipped') then timestamptz '2026-01-02T03:04:06.25Z' end)`,
-    [dagRunId, taskId, state, hasAttempt ? 1 : 0],
+    `insert into task_instance (dag_run_id, task_id, state, try_number, max_tries, next_try_at, start_date, end_date,
+       attempt_state, token, executor, scheduler_id, queued_at, hostname, pid, error)
+     select $1, $2, $3, case when $4::text is null then 0 else 1 end, 2,
+       case when $3 = 'up_for_retry' then timestamptz '2026-01-02T03:05:00Z' end, '2026-01-02T03:04:05Z',
+       case when $4 in ('success', 'failed', 'skipped') then timestamptz '2026-01-02T03:04:06.25Z' end,
+       $4, gen_random_uuid(), 'local', 1, now(), 'host-1', 4711,
+       case when $4 = 'failed' then '{"name": "Error", "message": "no luck", "stack": null}'::json end`,
+    [dagRunId, taskId, state, attemptState],
   )
-  if (hasAttempt) {
-    await db.query(
-      `insert into attempt (dag_run_id, task_id, map_index, try_number, token, state, executor, scheduler_id,
-         hostname, pid, start_date, end_date, error)
-       values ($1, $2, -1, 1, gen_random_uuid(), $3, 'local', 1, 'host-1', 4711, '2026-01-02T03:04:05Z',
-         case when $3 in ('success', 'failed', 'skipped') then timestamptz '2026-01-02T03:04:06.25Z' end,
-         case when $3 = 'failed' then '{"name": "Error", "message": "no luck", "stack": null}'::json end)`,
-      [dagRunId, taskId, attemptState],
-    )
-  }
   if (state === 'success') {
     await db.query(
       `insert into xcom (dag_run_id, task_id, map_index, value) values ($1, $2, -1, '{"rows": 3}')`,

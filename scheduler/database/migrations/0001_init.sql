@@ -85,9 +85,12 @@ create index dag_run_queued on dag_run (dag_id, run_after, dag_run_id) where sta
 create index dag_run_running on dag_run (dag_id, scheduler_id) where state = 'running';
 create index dag_run_recent on dag_run (dag_id, dag_run_id desc);
 
--- No row: the task was not reached yet. Rows are small and change in place (fillfactor leaves room for that).
+-- No row: the task was not reached yet. The row is at once the newest attempt of the task instance: most tasks have
+-- one attempt, and one row that is inserted and updated costs half of two. Rows are small and change in place
+-- (fillfactor leaves room for that). commit_changes() is the only writer, so there is no foreign key to dag_run: its
+-- check per row would cost a seventh of each commit.
 create table task_instance (
-  dag_run_id bigint not null references dag_run on delete cascade,
+  dag_run_id bigint not null,
   task_id text not null,
   map_index integer not null default -1,
   state text not null check (state in
@@ -97,35 +100,55 @@ create table task_instance (
   -- The number up to which failed attempts are retried; clearing raises it.
   max_tries integer not null,
   next_try_at timestamptz,
+  -- Of the newest attempt, as what follows; without one, when it was decided that there would be none.
   start_date timestamptz,
   end_date timestamptz,
+  -- null: there is no attempt, or the instance was cleared and its attempts are all in past_attempt.
+  attempt_state text check (attempt_state in ('queued', 'running', 'success', 'failed', 'skipped')),
+  token uuid,
+  executor text,
+  -- Who dispatched it, and so where its runner's journal is; it may be gone.
+  scheduler_id bigint,
+  queued_at timestamptz,
+  -- Where it ran: host and process, for people.
+  hostname text,
+  pid integer,
+  exit_code integer,
+  error json,
   primary key (dag_run_id, task_id, map_index),
-  check ((next_try_at is not null) = (state = 'up_for_retry'))
-) with (fillfactor = 75);
+  check ((next_try_at is not null) = (state = 'up_for_retry')),
+  check (state not in ('queued', 'running') or attempt_state = state)
+) with (fillfactor = 60);
 
--- attempt and xcom have no foreign key: each of their rows is written beside its task_instance by commit_changes(),
--- which is the only writer, and a check per row would cost a sixth of the time of every commit.
-create table attempt (
+-- Attempts that another one followed, or whose task instance was cleared.
+create table past_attempt (
   dag_run_id bigint not null,
   task_id text not null,
   map_index integer not null,
   try_number integer not null,
+  state text not null check (state in ('success', 'failed', 'skipped')),
   token uuid not null,
-  state text not null default 'queued' check (state in ('queued', 'running', 'success', 'failed', 'skipped')),
   executor text not null,
-  -- Who dispatched it, and so where its runner's journal is; it may be gone.
   scheduler_id bigint not null,
-  -- Where it ran: host and process, for people.
+  queued_at timestamptz not null,
+  start_date timestamptz,
+  end_date timestamptz not null,
   hostname text,
   pid integer,
-  queued_at timestamptz not null default now(),
-  start_date timestamptz,
-  end_date timestamptz,
   exit_code integer,
   error json,
-  primary key (dag_run_id, task_id, map_index, try_number),
-  check ((end_date is not null) = (state in ('success', 'failed', 'skipped')))
-) with (fillfactor = 75);
+  primary key (dag_run_id, task_id, map_index, try_number)
+);
+
+-- Every attempt, past and present.
+create view attempt as
+select dag_run_id, task_id, map_index, try_number, attempt_state as state, token, executor, scheduler_id, queued_at,
+       start_date, end_date, hostname, pid, exit_code, error
+from task_instance where attempt_state is not null
+union all
+select dag_run_id, task_id, map_index, try_number, state, token, executor, scheduler_id, queued_at,
+       start_date, end_date, hostname, pid, exit_code, error
+from past_attempt;
 
 create table xcom (
   dag_run_id bigint not null,
@@ -259,16 +282,13 @@ begin
   end if;
 
   if p_queued_new is not null then
-    with c as materialized (
-      select * from json_to_recordset(p_queued_new) as c (
-        dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer, token uuid,
-        executor text)
-    ), instance as (
-      insert into task_instance (dag_run_id, task_id, map_index, state, try_number, max_tries)
-      select dag_run_id, task_id, map_index, 'queued', try_number, max_tries from c
-    )
-    insert into attempt (dag_run_id, task_id, map_index, try_number, token, executor, scheduler_id)
-    select dag_run_id, task_id, map_index, try_number, token, executor, p_scheduler_id from c;
+    insert into task_instance (dag_run_id, task_id, map_index, state, try_number, max_tries,
+      attempt_state, token, executor, scheduler_id, queued_at)
+    select dag_run_id, task_id, map_index, 'queued', try_number, max_tries,
+      'queued', token, executor, p_scheduler_id, now()
+    from json_to_recordset(p_queued_new) as c (
+      dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer, token uuid,
+      executor text);
   end if;
 
   if p_queued_again is not null then
@@ -277,21 +297,27 @@ begin
       select * from json_to_recordset(p_queued_again) as c (
         dag_run_id bigint, task_id text, map_index integer, try_number integer, max_tries integer, token uuid,
         executor text, from_state text)
-    ), instance as (
-      update task_instance t
-      set state = 'queued', try_number = c.try_number, max_tries = c.max_tries,
-          next_try_at = null, start_date = null, end_date = null
-      from c
-      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-        and t.state = c.from_state
-      returning 1
+    ), past as (
+      insert into past_attempt (dag_run_id, task_id, map_index, try_number, state, token, executor, scheduler_id,
+        queued_at, start_date, end_date, hostname, pid, exit_code, error)
+      select t.dag_run_id, t.task_id, t.map_index, t.try_number, t.attempt_state, t.token, t.executor, t.scheduler_id,
+        t.queued_at, t.start_date, t.end_date, t.hostname, t.pid, t.exit_code, t.error
+      from c join task_instance t using (dag_run_id, task_id, map_index)
+      where t.state = c.from_state and t.attempt_state is not null
     ), result as (
       delete from xcom x using c
       where c.from_state = 'success'
         and x.dag_run_id = c.dag_run_id and x.task_id = c.task_id and x.map_index = c.map_index
-    ), made as (
-      insert into attempt (dag_run_id, task_id, map_index, try_number, token, executor, scheduler_id)
-      select dag_run_id, task_id, map_index, try_number, token, executor, p_scheduler_id from c
+    ), instance as (
+      update task_instance t
+      set state = 'queued', try_number = c.try_number, max_tries = c.max_tries, next_try_at = null,
+          attempt_state = 'queued', token = c.token, executor = c.executor, scheduler_id = p_scheduler_id,
+          queued_at = now(), start_date = null, end_date = null, hostname = null, pid = null, exit_code = null,
+          error = null
+      from c
+      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = c.from_state
+      returning 1
     )
     select count(*) into changed from instance;
     if changed <> expected then
@@ -302,25 +328,14 @@ begin
 
   if p_started is not null then
     expected := json_array_length(p_started);
-    with c as materialized (
-      select * from json_to_recordset(p_started) as c (
-        dag_run_id bigint, task_id text, map_index integer, try_number integer, start_date timestamptz,
-        hostname text, pid integer)
-    ), instance as (
-      update task_instance t
-      set state = 'running', start_date = c.start_date
-      from c
-      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-        and t.state = 'queued' and t.try_number = c.try_number
-      returning 1
-    ), begun as (
-      update attempt a
-      set state = 'running', start_date = c.start_date, hostname = c.hostname, pid = c.pid
-      from c
-      where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
-        and a.try_number = c.try_number
-    )
-    select count(*) into changed from instance;
+    update task_instance t
+    set state = 'running', attempt_state = 'running', start_date = c.start_date, hostname = c.hostname, pid = c.pid
+    from json_to_recordset(p_started) as c (
+      dag_run_id bigint, task_id text, map_index integer, try_number integer, start_date timestamptz,
+      hostname text, pid integer)
+    where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+      and t.state = 'queued' and t.try_number = c.try_number;
+    get diagnostics changed = row_count;
     if changed <> expected then
       raise exception 'started: % of % task instances were in the state they left', changed, expected
         using errcode = 'BL002';
@@ -336,18 +351,12 @@ begin
         pid integer, exit_code integer, error json, result text)
     ), instance as (
       update task_instance t
-      set state = c.to_state, start_date = c.start_date, end_date = c.end_date, next_try_at = c.next_try_at
+      set state = c.to_state, attempt_state = c.attempt_state, start_date = c.start_date, end_date = c.end_date,
+          next_try_at = c.next_try_at, hostname = c.hostname, pid = c.pid, exit_code = c.exit_code, error = c.error
       from c
       where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
         and t.state = c.from_state and t.try_number = c.try_number
       returning 1
-    ), ended as (
-      update attempt a
-      set state = c.attempt_state, start_date = c.start_date, end_date = c.end_date, hostname = c.hostname,
-          pid = c.pid, exit_code = c.exit_code, error = c.error
-      from c
-      where a.dag_run_id = c.dag_run_id and a.task_id = c.task_id and a.map_index = c.map_index
-        and a.try_number = c.try_number
     ), result as (
       insert into xcom (dag_run_id, task_id, map_index, value)
       select dag_run_id, task_id, map_index, result::json from c
@@ -373,21 +382,40 @@ begin
     with c as materialized (
       select * from json_to_recordset(p_decided) as c (
         dag_run_id bigint, task_id text, map_index integer, from_state text, to_state text, max_tries integer)
-    ), instance as (
-      update task_instance t
-      set state = c.to_state, max_tries = c.max_tries, next_try_at = null,
-          start_date = case when c.to_state = 'none' then null else t.start_date end,
-          end_date = case when c.to_state = 'none' then null else now() end
-      from c
-      where t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
-        and t.state = c.from_state
-      returning 1
+    ), past as (
+      insert into past_attempt (dag_run_id, task_id, map_index, try_number, state, token, executor, scheduler_id,
+        queued_at, start_date, end_date, hostname, pid, exit_code, error)
+      select t.dag_run_id, t.task_id, t.map_index, t.try_number, t.attempt_state, t.token, t.executor, t.scheduler_id,
+        t.queued_at, t.start_date, t.end_date, t.hostname, t.pid, t.exit_code, t.error
+      from c join task_instance t using (dag_run_id, task_id, map_index)
+      where c.to_state <> 'failed' and t.state = c.from_state and t.attempt_state is not null
     ), result as (
       delete from xcom x using c
       where (c.to_state = 'none' or c.from_state = 'success')
         and x.dag_run_id = c.dag_run_id and x.task_id = c.task_id and x.map_index = c.map_index
+    ), cleared as (
+      -- Their attempts are past: what is decided now is not how they ended.
+      update task_instance t
+      set state = c.to_state, max_tries = c.max_tries, next_try_at = null, attempt_state = null, token = null,
+          executor = null, scheduler_id = null, queued_at = null, start_date = null,
+          end_date = case when c.to_state <> 'none' then now() end,
+          hostname = null, pid = null, exit_code = null, error = null
+      from c
+      where c.to_state <> 'failed'
+        and t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = c.from_state
+      returning 1
+    ), failed as (
+      -- Only a cancelled wait for a retry becomes failed without a further attempt: the last one stays its newest.
+      update task_instance t
+      set state = 'failed', max_tries = c.max_tries, next_try_at = null
+      from c
+      where c.to_state = 'failed'
+        and t.dag_run_id = c.dag_run_id and t.task_id = c.task_id and t.map_index = c.map_index
+        and t.state = c.from_state
+      returning 1
     )
-    select count(*) into changed from instance;
+    select (select count(*) from cleared) + (select count(*) from failed) into changed;
     if changed <> expected then
       raise exception 'decided: % of % task instances were in the state they left', changed, expected
         using errcode = 'BL002';
