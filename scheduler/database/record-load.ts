@@ -12,6 +12,9 @@ export interface RecordedLoad {
   stale: string[]
 }
 
+/** Bundles of so many Dags are in memory at once, on both sides. */
+const dagsPerStatement = 100
+
 /** Serialises loads of several schedulers; a load is rare and takes milliseconds. */
 const loadLock = 7_301_946_216
 
@@ -28,13 +31,16 @@ export function recordLoad(
     await connection.query('select pg_advisory_xact_lock($1)', [loadLock])
     const live = await readLiveDags(connection)
     const loaded = load.dags.filter((dag) => !isFailed(load, dag.file))
+    const changed = loaded.filter(({ dag_id, version_hash }) => {
+      const known = live.get(dag_id)
+      return known?.version_hash !== version_hash || known.is_stale
+    })
     const newVersions: string[] = []
-    for (const dag of loaded) {
-      const known = live.get(dag.dag_id)
-      if (known?.version_hash === dag.version_hash && !known.is_stale) continue
-      if (await recordVersion(connection, dag, load.commit_sha, options.arePausedAtCreation)) {
-        newVersions.push(dag.dag_id)
-      }
+    while (changed.length > 0) {
+      const some = changed.splice(0, dagsPerStatement)
+      newVersions.push(
+        ...(await recordVersions(connection, some, load.commit_sha, options.arePausedAtCreation)),
+      )
     }
     // New runs of a Dag whose module loads now see the files of this commit, also where its version is older.
     await connection.query(
@@ -61,44 +67,58 @@ async function readLiveDags(db: Queryable): Promise<Map<string, LiveDag>> {
   return new Map(rows.map((row) => [row.dag_id, row]))
 }
 
-/** @returns whether this content was never a version of this Dag before */
-async function recordVersion(
+/** @returns dag_ids of those whose content was never a version before */
+async function recordVersions(
   db: Queryable,
-  dag: LoadedDag,
+  dags: readonly LoadedDag[],
   commitSha: string | null,
   arePausedAtCreation: boolean,
-): Promise<boolean> {
-  const { manifest } = dag
+): Promise<string[]> {
   await db.query(
-    'insert into bundle (bundle_hash, code) values ($1, $2) on conflict (bundle_hash) do nothing',
-    [dag.bundle_hash, await readFile(dag.bundle_path, 'utf8')],
+    `insert into bundle (bundle_hash, code)
+     select * from unnest($1::text[], $2::text[])
+     on conflict (bundle_hash) do nothing`,
+    [
+      dags.map((dag) => dag.bundle_hash),
+      await Promise.all(dags.map((dag) => readFile(dag.bundle_path, 'utf8'))),
+    ],
   )
-  const inserted = await db.query<{ dag_version_id: number }>(
+  const rows = JSON.stringify(
+    dags.map(({ dag_id, version_hash, bundle_hash, file, manifest }) => ({
+      dag_id,
+      version_hash,
+      bundle_hash,
+      file,
+      manifest,
+      is_paused: manifest.is_paused_upon_creation ?? arePausedAtCreation,
+      max_active_runs: manifest.max_active_runs,
+    })),
+  )
+  const inserted = await db.query<{ dag_id: string }>(
     `insert into dag_version (dag_id, version_number, version_hash, bundle_hash, manifest, file, commit_sha)
-     select $1, coalesce(max(version_number), 0) + 1, $2, $3, $4, $5, $6 from dag_version where dag_id = $1
+     select c.dag_id, 1 + coalesce((select max(version_number) from dag_version v where v.dag_id = c.dag_id), 0),
+            c.version_hash, c.bundle_hash, c.manifest, c.file, $2
+     from json_to_recordset($1) as c (
+       dag_id text, version_hash text, bundle_hash text, manifest jsonb, file text)
      on conflict (dag_id, version_hash) do nothing
-     returning dag_version_id`,
-    [dag.dag_id, dag.version_hash, dag.bundle_hash, JSON.stringify(manifest), dag.file, commitSha],
+     returning dag_id`,
+    [rows, commitSha],
   )
-  // A schedule may have changed with the version: what comes next is worked out anew (next_run_after null and due).
+  // A schedule may have changed with the version: what comes next is worked out anew, at once.
   await db.query(
     `insert into dag (dag_id, dag_version_id, commit_sha, is_paused, max_active_runs, next_run_after)
-     select $1, dag_version_id, $3, $4, $5, '-infinity'
-     from dag_version where dag_id = $1 and version_hash = $2
+     select c.dag_id, v.dag_version_id, $2, c.is_paused, c.max_active_runs, '-infinity'
+     from json_to_recordset($1) as c (
+       dag_id text, version_hash text, is_paused boolean, max_active_runs integer)
+     join dag_version v using (dag_id, version_hash)
      on conflict (dag_id) do update
      set dag_version_id = excluded.dag_version_id, commit_sha = excluded.commit_sha, is_stale = false,
          max_active_runs = excluded.max_active_runs,
          next_logical_date = null, next_data_interval_start = null, next_data_interval_end = null,
          next_run_after = '-infinity'`,
-    [
-      dag.dag_id,
-      dag.version_hash,
-      commitSha,
-      manifest.is_paused_upon_creation ?? arePausedAtCreation,
-      manifest.max_active_runs,
-    ],
+    [rows, commitSha],
   )
-  return inserted.rows.length > 0
+  return inserted.rows.map((row) => row.dag_id)
 }
 
 /** Whether `file` failed to load, by itself or with a folder that it is in; its Dags stay as they are. */
