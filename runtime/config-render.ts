@@ -44,7 +44,8 @@ const referenceHead = `# Configuration
 A setting comes from, the later one winning: its default; the file \`branchline.config.json\` in the working
 directory (another file: \`--config PATH\` or \`BRANCHLINE_CONFIG\`), a JSON object of keys; the environment
 variable; the flag. Relative paths count from the file that has them, or else from the working directory. An
-empty variable counts as absent. A key or \`BRANCHLINE_\` variable that is not listed here stops the start.
+empty variable counts as absent. A key or \`BRANCHLINE_\` variable that is not listed here stops the start, but for
+those that tell a task's command of its attempt.
 \`branchline config print\` shows every value and where it came from.
 `
 

@@ -3,7 +3,7 @@
 // BRANCHLINE_ and the key in capitals.
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { logLevels } from './log.ts'
+import { logLevels } from './log-levels.ts'
 import { boolean, bytes, duration, integer, oneOf, path, type Setting, text } from './setting.ts'
 
 export const configTable = {

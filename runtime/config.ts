@@ -8,6 +8,7 @@ import { type Config, type ConfigKey, configKeys, configTable, variableOf } from
 import { ConfigError } from './errors.ts'
 import { didYouMean } from './nearest.ts'
 import type { Setting } from './setting.ts'
+import { taskVariables } from './task-variables.ts'
 
 export type { Config, ConfigKey } from './config-table.ts'
 
@@ -102,10 +103,12 @@ function parseFile(path: string, content: string): Record<string, unknown> {
 }
 
 function environmentLayer({ env }: ConfigInputs, cwd: string): Layer {
+  // A command of a Dag that calls us has these; they are no settings.
+  const others = new Set<string>([configFileVariable, ...taskVariables])
   const keyOf = new Map(configKeys.map((key) => [variableOf(key), key]))
   const entries = Object.entries(env)
     // An empty variable counts as absent, as `docker -e NAME=` and compose files produce it.
-    .filter(([name, raw]) => name.startsWith('BRANCHLINE_') && name !== configFileVariable && raw)
+    .filter(([name, raw]) => name.startsWith('BRANCHLINE_') && !others.has(name) && raw)
     .map(([name, raw]) => {
       const key = keyOf.get(name)
       if (key !== undefined) return { key, raw, source: `environment ${name}` }

@@ -1,11 +1,9 @@
 // The processes' own log (not the tasks'): pino, one JSON object a line, on standard error so that standard
 // output stays free for what a command prints. The message is a constant lower-case phrase; values are fields.
 import { type DestinationStream, type Logger, pino } from 'pino'
+import type { logLevels } from './log-levels.ts'
 
 export type { Logger } from 'pino'
-
-export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
-export type LogLevel = (typeof logLevels)[number]
 
 /**
  * A logger whose lines carry `logger: name`. Writes synchronously: a line is out before the process can die.
@@ -13,7 +11,7 @@ export type LogLevel = (typeof logLevels)[number]
  */
 export function createLogger(
   name: string,
-  options: { level?: LogLevel; destination?: DestinationStream } = {},
+  options: { level?: (typeof logLevels)[number]; destination?: DestinationStream } = {},
 ): Logger {
   return pino(
     {

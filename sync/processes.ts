@@ -53,23 +53,6 @@ export async function isOpenSomewhere(path: string): Promise<boolean> {
   return false
 }
 
-/**
- * What tells a process from a later one with the same id: its start in clock ticks since boot, by /proc.
- * @returns undefined where no live process has that id; `''` where it has, and the system tells no more
- */
-export async function startOf(pid: number): Promise<string | undefined> {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
-  }
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  if (stat === undefined) return ''
-  // The name in parentheses may hold anything; fields are counted from behind it: state is the 3rd, start the 22nd.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return fields[0] === 'Z' ? undefined : fields[19]
-}
-
 async function processIds(): Promise<number[] | undefined> {
   const names = await readdir('/proc').catch(() => [] as string[])
   return names.includes('self') ? names.filter((name) => /^\d+$/.test(name)).map(Number) : undefined

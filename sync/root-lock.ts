@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { ConflictError } from '../runtime/errors.ts'
-import { startOf } from './processes.ts'
+import { processStartTime } from '../runtime/process-start.ts'
 
 interface Holder {
   pid: number
@@ -25,7 +25,7 @@ const maxRounds = 5
  * @throws ConflictError where another live sync has it
  */
 export async function takeRootLock(lockPath: string, root: string): Promise<RootLock> {
-  const own: Holder = { pid: process.pid, start: (await startOf(process.pid)) ?? '' }
+  const own: Holder = { pid: process.pid, start: processStartTime(process.pid) ?? '' }
   const text = `${JSON.stringify(own)}\n`
   const draft = `${lockPath}.${own.pid}.${randomUUID()}`
   await writeFile(draft, text)
@@ -40,7 +40,7 @@ export async function takeRootLock(lockPath: string, root: string): Promise<Root
       }
       const found = await readFile(lockPath, 'utf8').catch(() => '')
       const holder = parseHolder(found)
-      if (holder !== undefined && (await isAlive(holder))) {
+      if (holder !== undefined && processStartTime(holder.pid) === holder.start) {
         throw new ConflictError(
           `another sync (process ${holder.pid}) works on ${root}: only one may write a root. End it, or give this one a --root of its own`,
           { details: { root, pid: holder.pid } },
@@ -54,12 +54,6 @@ export async function takeRootLock(lockPath: string, root: string): Promise<Root
   } finally {
     await rm(draft, { force: true })
   }
-}
-
-async function isAlive(holder: Holder): Promise<boolean> {
-  // Without a start to compare, our own id in a lock that we did not take is a dead one's that had it before.
-  if (holder.start === '' && holder.pid === process.pid) return false
-  return (await startOf(holder.pid)) === holder.start
 }
 
 /** Removes a dead holder's lock; where another start was faster and the lock is its by now, puts it back. */

@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createDeployment, type Deployment, dagsLoaded } from './support/deployment.ts'
+import { eventually } from './support/eventually.ts'
 import {
   createTestRepository,
   type PushOptions,
@@ -12,7 +13,6 @@ import {
   sshdMissing,
   type TestRepository,
 } from './support/git-server.ts'
-import { eventually } from './support/scheduler.ts'
 
 /** Tasks of the chain; the one in the middle waits for the test's word. */
 const taskCount = 10

@@ -2,6 +2,7 @@
 // the result are the caller's: the task runner in production, `testDag` in a test.
 import { resolve } from 'node:path'
 import { env as ownEnvironment } from 'node:process'
+import type { TaskVariable } from '../task-variables.ts'
 import { type CommandOutput, runBashCommand } from './bash-command.ts'
 import type { TaskContext } from './context.ts'
 import type { BashDefinition, TaskDefinition } from './definition.ts'
@@ -57,7 +58,7 @@ function commandVariables(
     name,
     resultText(taskId, value) ?? undefined,
   ])
-  return {
+  const ofAttempt: Record<TaskVariable, string | undefined> = {
     BRANCHLINE_DAG_ID: context.dagId,
     BRANCHLINE_RUN_ID: context.runId,
     BRANCHLINE_TASK_ID: context.taskId,
@@ -66,7 +67,6 @@ function commandVariables(
     BRANCHLINE_DATA_INTERVAL_START: context.interval?.start.toISOString(),
     BRANCHLINE_DATA_INTERVAL_END: context.interval?.end.toISOString(),
     BRANCHLINE_PARAMS: JSON.stringify(context.params),
-    ...Object.fromEntries(inputTexts),
-    ...env,
   }
+  return { ...ofAttempt, ...Object.fromEntries(inputTexts), ...env }
 }

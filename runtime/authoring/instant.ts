@@ -40,8 +40,9 @@ export function readInstant(at: OptionPlace, value: unknown, timezone: string): 
   ]
   const wallMs = Date.UTC(year, month - 1, day, hour, minute, second, Number((match[7] ?? '').padEnd(3, '0')))
   const wall = new Date(wallMs)
-  // Date.UTC turns February 30th into March 2nd; a date that comes back changed was none.
+  // Date.UTC turns February 30th into March 2nd and the year 26 into 1926; what comes back changed was no date.
   if (
+    wall.getUTCFullYear() !== year ||
     wall.getUTCMonth() !== month - 1 ||
     wall.getUTCDate() !== day ||
     hour > 23 ||

@@ -3,6 +3,9 @@
 // `testDag` alike.
 import { messageOf, TaskFailError } from '../errors.ts'
 
+/** Taken before a task may replace it. */
+const { stringify } = JSON
+
 type Primitive = string | number | boolean | null | undefined
 // biome-ignore lint/suspicious/noExplicitAny: only `any` matches the parameters of every function
 type AnyFunction = (...parameters: any[]) => unknown
@@ -51,7 +54,7 @@ type JsonKey<Key, Value> = Key extends symbol ? never : Value extends AnyFunctio
  */
 export function resultText(taskId: string, result: unknown): string | null {
   try {
-    return JSON.stringify(result) ?? null
+    return stringify(result) ?? null
   } catch (error) {
     throw new TaskFailError(
       `the result of task '${taskId}' cannot be written as JSON, in which results travel: ${messageOf(error)}. Return plain data.`,

@@ -17,6 +17,21 @@ export interface Outcome {
 
 /** How an attempt ended that threw `thrown`, which may be anything. Does not throw. */
 export function outcomeOf(thrown: unknown): Outcome {
+  try {
+    return judge(thrown)
+  } catch {
+    // A getter, a proxy or a toString of what was thrown throws itself.
+    const message = 'something was thrown that cannot be looked at without it throwing again'
+    return {
+      state: 'failed',
+      retryable: true,
+      error: { name: 'Error', message, stack: null },
+      exitCode: null,
+    }
+  }
+}
+
+function judge(thrown: unknown): Outcome {
   const code = property(thrown, 'code')
   const exitCode = property(property(thrown, 'details'), 'exit_code')
   const isSkip = code === 'TASK_SKIP'

@@ -104,9 +104,14 @@ function kindOf(entry: Dirent, path: string, root: string): 'file' | 'directory'
   if (entry.isFile()) return 'file'
   if (entry.isDirectory()) return 'directory'
   if (!entry.isSymbolicLink()) return 'other'
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (stat === undefined || !isWithin(root, realpathSync(path))) return 'other'
-  return stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other'
+  try {
+    if (!isWithin(root, realpathSync(path))) return 'other'
+    const stat = statSync(path)
+    return stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other'
+  } catch {
+    // A link that leads nowhere, in a circle, or where this user may not look: the folder's other files count.
+    return 'other'
+  }
 }
 
 function isIgnored(path: string, isDirectory: boolean, rules: readonly IgnoreRules[]): boolean {

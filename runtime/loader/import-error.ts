@@ -1,6 +1,7 @@
 // Makes import errors: of places, and of what user code threw. A stack comes from a process that runs with
 // --enable-source-maps, and the map's sources are relative, so that a frame of `dags/daily.ts` reads
 // `<bundles folder>/dags/daily.ts:3:9`, with or without file://.
+import { storableText } from '../storable.ts'
 import type { ImportError } from './load-result.ts'
 
 /** A place in the user's own files, counted from 1. */
@@ -22,14 +23,15 @@ export function importError(
   message: string,
   { place, hint, stack }: ErrorParts = {},
 ): ImportError {
+  const text = (given: string | null | undefined) => (given == null ? null : storableText(given))
   return {
-    file,
-    error_file: place?.file ?? file,
+    file: storableText(file),
+    error_file: storableText(place?.file ?? file),
     line: place?.line ?? null,
     column: place?.column ?? null,
-    message,
-    hint: hint ?? null,
-    stack: stack ?? null,
+    message: storableText(message),
+    hint: text(hint),
+    stack: text(stack),
     dag_ids: [],
   }
 }
@@ -39,7 +41,7 @@ export function userStack(stack: string, bundlesDir: string): string {
   return stack.replaceAll(`file://${bundlesDir}/`, '').replaceAll(`${bundlesDir}/`, '')
 }
 
-const framePattern = /^\s+at (?:.*\()?(?!node:|file:|\/)([^()]+?):(\d+):(\d+)\)?$/
+const framePattern = /^\s+at (?:async )?(?:.*\()?(?!async |node:|file:|\/)([^()]+?):(\d+):(\d+)\)?$/
 
 /** The innermost frame of a `userStack` in a file of the user's own; else in a package; else null. */
 export function firstUserPlace(stack: string): Place | null {

@@ -4,6 +4,7 @@
 import { messageOf } from '../errors.ts'
 import { asDagId, asTaskId } from '../ids.ts'
 import { type DagManifest, type TaskGroupManifest, type TaskManifest, TriggerRule } from '../manifest.ts'
+import { jsonbFault } from '../storable.ts'
 import type { BundlePosition, ModuleReading } from './reader-protocol.ts'
 
 type Check = (value: unknown) => boolean
@@ -107,7 +108,9 @@ function checkManifest(manifest: unknown): string | null {
         ? null
         : `task ${task.task_id} needs ${unknown}, which does not stand before it`
     })
-    return wrongTask ?? firstOf(task_groups, (group) => checkShape('group', group, groupShape))
+    const wrongGroup = firstOf(task_groups, (group) => checkShape('group', group, groupShape))
+    const fault = jsonbFault(JSON.stringify(manifest))
+    return wrongTask ?? wrongGroup ?? (fault === null ? null : `Dag '${dag_id}' ${fault}`)
   } catch (error) {
     return messageOf(error)
   }

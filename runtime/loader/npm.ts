@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { PackageInstallError } from '../errors.ts'
+import { killProcessGroup } from '../process-group.ts'
 import { isWithin } from './source.ts'
 
 /** The parts of package-lock.json that are read here. */
@@ -61,10 +62,12 @@ interface NpmOptions {
 
 /**
  * Runs `npm ci` without development dependencies.
- * @throws PackageInstallError with npm's own words
+ * @throws PackageInstallError with npm's own words, and the signal's reason when it fires or has fired
  */
 export async function runNpm(options: NpmOptions): Promise<void> {
   const { directory, cacheDirectory, allowInstallScripts, env, signal } = options
+  // One that has fired tells no listener any more, and npm would hold up the pass that follows to its end.
+  signal.throwIfAborted()
   const flags = ['--omit=dev', '--no-audit', '--no-fund', '--no-update-notifier', `--cache=${cacheDirectory}`]
   // The Dags that need no packages wait too: where the registry is away, that is to be known soon.
   const network = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-timeout=30000']
@@ -80,7 +83,9 @@ export async function runNpm(options: NpmOptions): Promise<void> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     words += text
   })
-  const kill = () => killGroup(child.pid)
+  const kill = () => {
+    if (child.pid !== undefined) killProcessGroup(child.pid)
+  }
   const timer = setTimeout(kill, installTimeoutMs)
   signal.addEventListener('abort', kill)
   try {
@@ -98,15 +103,6 @@ export async function runNpm(options: NpmOptions): Promise<void> {
   }
   // It may hold a token, and has done its work.
   rmSync(join(directory, '.npmrc'), { force: true })
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
 }
 
 function errorLines(words: string): string[] {

@@ -59,6 +59,8 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
   const all = new Set<ReaderProcess>()
   const waiting: ((reader: ReaderProcess) => void)[] = []
   let idleTimer: NodeJS.Timeout | undefined
+  /** No reader is started any more: calls that still wait end with one that is gone. */
+  let isStopped = false
   /** Makes each import of the same bundle in the same process another one. */
   let imports = 0
 
@@ -84,7 +86,7 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
       waiting.push(give)
       setTimeout(() => {
         const place = waiting.indexOf(give)
-        if (place === -1 || all.size >= maxReaders) return
+        if (place === -1 || all.size >= maxReaders || isStopped) return
         waiting.splice(place, 1)
         give(start())
       }, patienceMs).unref()
@@ -95,7 +97,7 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
   function release(reader: ReaderProcess): void {
     if (reader.isGone) all.delete(reader)
     const next = waiting.shift()
-    if (next !== undefined) next(reader.isGone ? start() : reader)
+    if (next !== undefined) next(reader.isGone && !isStopped ? start() : reader)
     else if (!reader.isGone) idle.push(reader)
     if (idle.length === all.size) scheduleEnd()
   }
@@ -140,7 +142,7 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
       try {
         const isSuspect = reader.isUsed
         let outcome = await readIn(reader, request, signal)
-        if (endsProcess(outcome) && isSuspect) {
+        if (endsProcess(outcome) && isSuspect && !isStopped) {
           all.delete(reader)
           reader = start()
           outcome = await readIn(reader, request, signal)
@@ -151,6 +153,7 @@ export function createManifestReaders(options: ManifestReadersOptions): Manifest
       }
     },
     async stop() {
+      isStopped = true
       clearTimeout(idleTimer)
       idle.length = 0
       await end([...all])

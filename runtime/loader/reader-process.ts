@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import { ProgramError } from '../errors.ts'
+import { killProcessGroup } from '../process-group.ts'
 import { programPath } from '../programs.ts'
 import { readLines } from '../read-lines.ts'
 import {
@@ -76,12 +77,8 @@ export function startReaderProcess(options: ReaderProcessOptions): ReaderProcess
   let current: { id: string; settle: (outcome: ReaderOutcome) => void } | undefined
 
   const killGroup = () => {
-    try {
-      // Once it is gone its id may be another's.
-      if (child.pid !== undefined && !isGone) process.kill(-child.pid, 'SIGKILL')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
+    // Once it is gone its id may be another's.
+    if (child.pid !== undefined && !isGone) killProcessGroup(child.pid)
   }
   const closed = new Promise<void>((done) => {
     // Where the process could not be started there is no 'exit'.

@@ -3,7 +3,11 @@
 // its first line; an attempt that says nothing costs nothing.
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { inspect } from 'node:util'
 import type { LogLevel, LogLine, LogStream } from '../log-line.ts'
+
+/** Taken before a task may replace it. */
+const { stringify } = JSON
 
 export interface AttemptLog {
   /** @param fields further keys of the line; what is not JSON in them becomes text */
@@ -29,11 +33,25 @@ export function openAttemptLog(path: string): AttemptLog {
   }
 }
 
+/** A log call never fails: what has no JSON is written as text, and what throws when it is looked at as that. */
 function lineText(line: LogLine, fields: Record<string, unknown> | undefined): string {
-  if (fields === undefined) return JSON.stringify(line)
+  if (fields === undefined && typeof line.msg === 'string') return stringify(line)
+  try {
+    const msg = typeof line.msg === 'string' ? line.msg : inspect(line.msg)
+    return jsonText({ ...fields, ...line, msg })
+  } catch (error) {
+    const msg = typeof line.msg === 'string' ? line.msg : ''
+    return stringify({
+      ...line,
+      msg,
+      not_written: `message or fields cannot be looked at: ${inspect(error)}`,
+    })
+  }
+}
+
+function jsonText(line: LogLine): string {
   const seen = new WeakSet<object>()
-  // A log call never fails: errors, cycles, bigints and functions are written as text.
-  return JSON.stringify({ ...fields, ...line }, (_key, value: unknown) => {
+  return stringify(line, (_key, value: unknown) => {
     if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack }
     if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol')
       return String(value)

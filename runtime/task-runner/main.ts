@@ -19,19 +19,23 @@ import { createTaskRunner } from './task-runner.ts'
 
 const settings = JSON.parse(process.argv[2]!) as RunnerSettings
 process.setSourceMapsEnabled(true)
+/** What a task might replace is taken before one runs. */
+const { parse, stringify } = JSON
 installAuthoring()
 
 const journalFd = openSync(join(settings.directory, 'journal'), 'a')
 
-/** A pipe that is full makes a synchronous write fail with EAGAIN where the other end made it non-blocking. */
+/**
+ * A pipe that is full makes a synchronous write fail with EAGAIN where the other end made it non-blocking. Any other
+ * failure (nobody reads any more, a full disk) ends the runner: what it cannot report did not happen.
+ */
 function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text)
   for (let offset = 0; offset < bytes.length; ) {
     try {
       offset += writeSync(fd, bytes, offset)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EPIPE') killGroup()
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') killGroup()
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
     }
   }
@@ -53,7 +57,7 @@ function flush(): void {
  * one write serves both. Everything else leaves at once, above all a `start`: the task's code runs after it.
  */
 function report(message: RunnerReport): void {
-  const line = `${JSON.stringify(message)}\n`
+  const line = `${stringify(message)}\n`
   if (message.type === 'start' || message.type === 'finish') journalText += line
   reportsText += line
   if (message.type === 'finish') process.nextTick(flush)
@@ -65,7 +69,7 @@ function killGroup(): void {
 }
 
 const rawOutput = createRawOutput(1, openSync(join(settings.directory, 'output-position'), 'w'))
-const runner = createTaskRunner({ settings, rawOutput, report })
+const runner = createTaskRunner({ settings, rawOutput, report, onBroken: killGroup })
 process.on('uncaughtException', (error) => runner.uncaught(error))
 process.on('unhandledRejection', (error) => runner.uncaught(error))
 // The terminal's ctrl-C and a supervisor's SIGTERM are the scheduler's business; it tells the runner what to do.
@@ -74,7 +78,7 @@ process.on('SIGTERM', () => {})
 
 const orders = new Socket({ fd: ordersFd, readable: true, writable: false })
 readLines(orders, (line) => {
-  const order = JSON.parse(line) as RunnerOrder
+  const order = parse(line) as RunnerOrder
   if (order.type === 'run') runner.run(order.attempts satisfies AttemptOrder[])
   else if (order.type === 'cancel') runner.cancel(order.attempt_id, order.reason)
   else runner.revoke(order.attempt_ids)

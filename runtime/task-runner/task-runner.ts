@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks'
 import { executeTask } from '../authoring/execute.ts'
 import { resultText } from '../authoring/jsonified.ts'
 import { outcomeOf } from '../authoring/outcome.ts'
+import { watchBuiltins } from '../builtins.ts'
 import { TaskAbortedError } from '../errors.ts'
 import { userStack } from '../loader/import-error.ts'
 import { attemptContext } from './attempt-context.ts'
@@ -58,10 +59,13 @@ export function createTaskRunner(deps: {
   settings: RunnerSettings
   rawOutput: RawOutput
   report: (report: RunnerReport) => void
+  /** An attempt cannot be ended properly (its log cannot be written): this runner is of no more use. */
+  onBroken: () => void
 }): TaskRunner {
-  const { settings, rawOutput, report } = deps
+  const { settings, rawOutput, report, onBroken } = deps
   const bundles = createBundleCache()
   const leftovers = createLeftovers()
+  const areBuiltinsReplaced = watchBuiltins()
   const waiting: AttemptOrder[] = []
   let current: Current | undefined
   let isPumping = false
@@ -100,7 +104,7 @@ export function createTaskRunner(deps: {
     log.close()
     current = undefined
     attemptCount += 1
-    isDoubtful ||= isWornOut() || (leftovers.found() && (await leftovers.remain()))
+    isDoubtful ||= isWornOut() || areBuiltinsReplaced() || (leftovers.found() && (await leftovers.remain()))
     report({
       type: 'finish',
       attempt_id: order.attempt_id,
@@ -183,7 +187,7 @@ export function createTaskRunner(deps: {
   return {
     run(attempts) {
       waiting.push(...attempts)
-      void pump()
+      pump().catch(onBroken)
     },
     cancel(attemptId, reason) {
       if (current?.order.attempt_id !== attemptId) return

@@ -51,8 +51,8 @@ export function chaosModules(revision: number): Record<string, string> {
         }),
         // Outlasts a takeover: whoever takes it over has to end it first.
         dag('slow', options, () => {
-          work('long', 4, 600)
-          command('sleeps', '2')
+          work('long', 5, 1_000)
+          command('sleeps', '3')
         }),
       ]
     `,

@@ -14,9 +14,11 @@ const victims: readonly (ProgramName | 'task runner')[] = [
 ]
 /** Some kills come at once after another, some leave time for a takeover. */
 const longestPauseMs = 1_400
-/** One kill in so many is accompanied by a pause of a scheduler, or by a push. */
-const killsPerScheduledPause = 8
+/** One kill in so many comes after a pause of a scheduler, or a push. */
+const killsPerPause = 6
 const killsPerPush = 9
+/** Longer than a lease and a takeover; nothing is killed meanwhile, so that both come about. */
+const schedulerPauseMs = [2_000, 3_500] as const
 /** More unfinished runs than this add nothing to the load. */
 const mostUnfinishedRuns = 16
 const triggerEveryMs = 60
@@ -37,12 +39,9 @@ export async function runChaosRounds(
   const report: ChaosReport = { runs: [], kills: {}, pauses: 0, pushes: 0 }
   const over = new AbortController()
   const load = makeLoad(system, report, over.signal)
-  const paused: Promise<void>[] = []
   for (let made = 0; made < kills; ) {
     await delay(random.next() ** 2 * longestPauseMs)
-    if (random.between(1, killsPerScheduledPause) === 1) {
-      paused.push(pauseScheduler(system, random, report))
-    }
+    if (random.between(1, killsPerPause) === 1) await pauseScheduler(system, random, report)
     if (random.between(1, killsPerPush) === 1) {
       report.pushes += 1
       await system.repository.commit(chaosModules(report.pushes))
@@ -56,7 +55,6 @@ export async function runChaosRounds(
   }
   over.abort()
   await load
-  await Promise.all(paused)
   return report
 }
 
@@ -66,7 +64,7 @@ async function pauseScheduler(system: ChaosSystem, random: SeededRandom, report:
   if (pid === undefined) return
   report.pauses += 1
   kill(pid, 'SIGSTOP')
-  await delay(random.between(1_000, 3_000))
+  await delay(random.between(...schedulerPauseMs))
   kill(pid, 'SIGCONT')
 }
 

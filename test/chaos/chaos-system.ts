@@ -10,7 +10,7 @@ import { createDeployment, type Deployment } from '../support/deployment.ts'
 import { createTestRepository, type TestRepository } from '../support/git-server.ts'
 import { chaosModules } from './chaos-dags.ts'
 
-export const programNames = ['scheduler-1', 'scheduler-2', 'web', 'sync', 'postgres'] as const
+const programNames = ['scheduler-1', 'scheduler-2', 'web', 'sync', 'postgres'] as const
 export type ProgramName = (typeof programNames)[number]
 
 export interface ChaosSystem extends AsyncDisposable {

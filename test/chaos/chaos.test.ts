@@ -2,7 +2,7 @@
 // or left behind. CHAOS_KILLS says how many kills, CHAOS_SEED repeats a choice of victims and pauses.
 import { expect, test } from 'vitest'
 import { dagsLoaded, whileAway } from '../support/deployment.ts'
-import { eventually } from '../support/scheduler.ts'
+import { eventually } from '../support/eventually.ts'
 import { chaosDagIds } from './chaos-dags.ts'
 import { runChaosRounds } from './chaos-rounds.ts'
 import { startChaosSystem } from './chaos-system.ts'

@@ -2,7 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { eventually } from '../support/scheduler.ts'
+import { eventually } from '../support/eventually.ts'
 import { type Deployment, startDeployment } from './deployment.ts'
 
 const modules = {

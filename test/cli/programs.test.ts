@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { version } from '../../runtime/version.ts'
+import { eventually } from '../support/eventually.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { eventually } from '../support/scheduler.ts'
 import { cli, startCli } from './cli-process.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'branchline-programs-'))

@@ -4,6 +4,7 @@ import { type ConfigInputs, loadConfig } from '../../runtime/config.ts'
 import { configEntries, renderConfig, renderConfigReference } from '../../runtime/config-render.ts'
 import { type ConfigKey, configKeys, configTable, variableOf } from '../../runtime/config-table.ts'
 import type { Setting } from '../../runtime/setting.ts'
+import { taskVariables } from '../../runtime/task-variables.ts'
 
 /** Loads with these files on an otherwise empty disk. */
 function load(inputs: Partial<ConfigInputs> & { files?: Record<string, unknown> } = {}) {
@@ -30,6 +31,11 @@ test('without any input every setting has its default, and paths are absolute', 
   })
   expect(new Set(Object.values(sources))).toEqual(new Set(['default']))
   expect(Object.keys(values).sort()).toEqual([...configKeys].sort())
+})
+
+test('the variables that a command of a Dag sees are no settings, so it may call branchline', () => {
+  const env = Object.fromEntries(taskVariables.map((name) => [name, 'x']))
+  expect(load({ env })).toEqual(load())
 })
 
 test('flags win over the environment, that over the file, that over defaults', () => {

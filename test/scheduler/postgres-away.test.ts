@@ -1,9 +1,10 @@
 // Postgres ends, stays away or stands still under two schedulers: everything waits and goes on, no attempt is
 // ended or begun because of it, and neither scheduler takes what the other has.
 import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { processTree, signalProcesses } from '../../runtime/authoring/process-tree.ts'
-import { eventually } from '../support/scheduler.ts'
+import { eventually } from '../support/eventually.ts'
 import { keepWhenFailed, startTwoSchedulers, type TwoSchedulers, type WatchedRun } from './two-schedulers.ts'
 
 let two: TwoSchedulers
@@ -60,6 +61,30 @@ test.each([400, 1_300, 3_000])('away for %i ms', async (awayMs) => {
   await delay(awayMs)
   await two.deployment.startPostgres()
   await goOnUndisturbed(runs)
+})
+
+test('gone between the lease of a run and what is read of it', async () => {
+  const { db, env } = two.deployment
+  await db.query(`update dag set is_paused = true where dag_id = 'unread'`)
+  const run = await two.run('unread')
+  const client = new pg.Client({ connectionString: env.BRANCHLINE_DATABASE_URL })
+  await client.connect()
+  try {
+    await client.query('begin')
+    await client.query('lock table dag_version in access exclusive mode')
+    await db.query(`update dag set is_paused = false where dag_id = 'unread'`)
+    await eventually('a scheduler that leased it and waits for the lock', async () => {
+      const { rowCount } = await client.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where wait_event_type = 'Lock' and query like '%from dag_version%'`,
+      )
+      return rowCount === 1
+    })
+    await client.query('rollback')
+  } finally {
+    await client.end()
+  }
+  await goOnUndisturbed([run])
 })
 
 test('standing still for 3 s', async () => {

@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isRunning } from '../../runtime/process-start.ts'
-import { eventually, type SchedulerFixture, startScheduler } from '../support/scheduler.ts'
+import { eventually } from '../support/eventually.ts'
+import { type SchedulerFixture, startScheduler } from '../support/scheduler.ts'
 
 const modules = {
   'flow.ts': `

@@ -5,8 +5,8 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { signalProcesses } from '../../runtime/authoring/process-tree.ts'
 import { isRunning } from '../../runtime/process-start.ts'
-import { kill } from '../support/deployment.ts'
-import { eventually } from '../support/scheduler.ts'
+import { kill, type ProgramProcess } from '../support/deployment.ts'
+import { eventually } from '../support/eventually.ts'
 import { keepWhenFailed, startTwoSchedulers, type TwoSchedulers, type WatchedRun } from './two-schedulers.ts'
 
 let two: TwoSchedulers
@@ -25,6 +25,14 @@ async function stubbornProcesses(run: WatchedRun) {
   const { pid: shell, children } = run.entry('children')!.attempts[0]!
   expect([loop, shell, ...children].filter(isRunning)).toHaveLength(4)
   return { loop, shell, children }
+}
+
+/** Lets a paused scheduler go on, and waits until it has found out. */
+async function goesOnAnew(program: ProgramProcess): Promise<void> {
+  const started = () => program.lines().filter(({ msg }) => msg === 'scheduler started').length
+  const before = started()
+  program.kill('SIGCONT')
+  await eventually('it begins anew', () => started() === before + 1)
 }
 
 test('both take a share of the runs', async () => {
@@ -90,10 +98,7 @@ test('one that was paused loses its runs, commits nothing when it goes on, and b
   await run.begun('middle', 2)
   expect(isRunning(run.entry('middle')!.attempts[0]!.pid)).toBe(false)
   expect((await run.owners())[0]).toBe(other)
-  const started = () => owner.lines().filter(({ msg }) => msg === 'scheduler started').length
-  const before = started()
-  owner.kill('SIGCONT')
-  await eventually('it begins anew', () => started() === before + 1)
+  await goesOnAnew(owner)
   expect((await run.owners())[0]).toBe(other)
   run.go()
   await run.endsWell()
@@ -113,8 +118,7 @@ test('attempts that wait in a paused scheduler begin once, whoever begins them',
   const begun = () => run.ledger().flatMap(({ attempts }) => attempts).length
   await eventually('the other begins more', () => begun() === 4)
   // Its task runners are dead; what waits there must not get new ones.
-  owner.kill('SIGCONT')
-  await eventually('it begins anew', () => owner.lines().at(-1)?.msg === 'scheduler started')
+  await goesOnAnew(owner)
   run.go()
   await run.endsWell()
 })

@@ -10,8 +10,8 @@ import {
   dagsLoaded,
   type ProgramProcess,
 } from '../support/deployment.ts'
+import { eventually } from '../support/eventually.ts'
 import { type LedgerEntry, ledgerFiles, readLedger } from '../support/ledger.ts'
-import { eventually } from '../support/scheduler.ts'
 
 const modules = {
   ...ledgerFiles,
@@ -53,6 +53,10 @@ const modules = {
         child bash -c 'trap "" TERM; while :; do sleep 1; done'
         line 2
         wait\`)
+    })
+    // No scheduler has read it before its first run.
+    export const unread = dag('unread', { defaults }, () => {
+      task('only', (context) => attempt(context, quick))
     })
     // More attempts than there are places: some wait in the scheduler.
     export const crowd = dag('crowd', { defaults }, () => {
@@ -107,7 +111,7 @@ export async function startTwoSchedulers(): Promise<TwoSchedulers> {
     async complete() {
       schedulers = schedulers.filter(({ child }) => child.exitCode === null && child.signalCode === null)
       while (schedulers.length < 2) schedulers.push(deployment.startProgram('scheduler'))
-      await dagsLoaded(deployment, 4)
+      await dagsLoaded(deployment, 5)
       await eventually('both schedulers', async () => {
         const { rows } = await deployment.db.query<{ pid: number }>('select pid from scheduler')
         const pids = rows.map(({ pid }) => pid).sort()

@@ -24,7 +24,7 @@ import { isRunning } from '../../runtime/process-start.ts'
 import { type Program, programPath } from '../../runtime/programs.ts'
 import { type Database, openDatabase } from '../../scheduler/database/connection.ts'
 import { triggerRun } from '../../scheduler/database/trigger-run.ts'
-import { eventually } from './scheduler.ts'
+import { eventually } from './eventually.ts'
 
 /** One of our programs, running. */
 export interface ProgramProcess {

@@ -3,7 +3,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { loadConfig } from '../../runtime/config.ts'
 import { createLoader } from '../../runtime/loader/loader.ts'
 import { createLogger } from '../../runtime/log.ts'
@@ -12,6 +11,7 @@ import { type Database, openDatabase } from '../../scheduler/database/connection
 import { migrate } from '../../scheduler/database/migrate.ts'
 import { triggerRun } from '../../scheduler/database/trigger-run.ts'
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts'
+import { eventually } from './eventually.ts'
 import { createTestDatabase } from './postgres.ts'
 
 export interface AttemptRow {
@@ -40,21 +40,6 @@ export interface SchedulerFixture extends AsyncDisposable {
   states(dagId: string, runId: string): Promise<Record<string, string>>
   /** Lines that are there by now. */
   log(dagId: string, runId: string, taskId: string, tryNumber?: number): LogLine[]
-}
-
-/** Asks `look` again and again until it answers something; fails with `what` after a while. */
-export async function eventually<T>(
-  what: string,
-  look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = Date.now() + timeoutMs
-  for (;;) {
-    const seen = await look()
-    if (seen !== undefined && seen !== false) return seen
-    if (Date.now() > deadline) throw new Error(`did not come to pass in ${timeoutMs} ms: ${what}`)
-    await delay(10)
-  }
 }
 
 /**

@@ -3,8 +3,9 @@
 // there. BRANCHLINE_CRASH_ROUNDS sets how often, BRANCHLINE_CRASH_SEED the moments (both are printed on failure).
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { createTestRepository, git } from '../support/git-server.ts'
-import { killGroup, publishedCommit, startSync, temporaryFolder, until } from './sync-process.ts'
+import { killGroup, publishedCommit, startSync, temporaryFolder } from './sync-process.ts'
 
 const rounds = Number(process.env.BRANCHLINE_CRASH_ROUNDS ?? 15)
 const seed = Number(process.env.BRANCHLINE_CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31))
@@ -54,7 +55,7 @@ test(`after ${rounds} kills at random moments of an update nothing is lost (seed
   let commit = await git(repository.clone, ['rev-parse', 'HEAD'])
   for (let round = 0; round < rounds; round += 1) {
     await using sync = startSync(args)
-    await until(`round ${round}: commit ${commit}\n${sync.stderr()}`, isNewest(commit))
+    await eventually(`round ${round}: commit ${commit}\n${sync.stderr()}`, isNewest(commit))
     await expectWhole()
     const files = Object.fromEntries(
       Array.from({ length: 50 }, () => [`folder/${Math.floor(random() * 300)}.txt`, `${random()}\n`]),

@@ -6,8 +6,9 @@ import { expect, test } from 'vitest'
 import { NotFoundError } from '../../runtime/errors.ts'
 import { holdWorktree, readLeases, worktreeOf } from '../../runtime/worktree-lease.ts'
 import { closeToReaders, forgetLeases, openToReaders } from '../../sync/leases.ts'
+import { eventually } from '../support/eventually.ts'
 import { asCommitSha } from './commit-sha.ts'
-import { temporaryFolder, until } from './sync-process.ts'
+import { temporaryFolder } from './sync-process.ts'
 
 const commit = asCommitSha('0123456789'.repeat(4))
 
@@ -57,7 +58,7 @@ test('a lease is renewed while it is held, and ends by itself when its owner is 
   const path = join(root, '.leases', commit, 'alive.json')
   const first = JSON.parse(await readFile(path, 'utf8'))
   expect(Object.keys(first)).toEqual(['owner', 'time', 'expires_at'])
-  await until('a renewal', async () => {
+  await eventually('a renewal', async () => {
     const now = JSON.parse(await readFile(path, 'utf8'))
     return now.time > first.time || undefined
   })

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { createSyncLoop } from '../../sync/loop.ts'
 import type { PassReason, SyncResult } from '../../sync/sync-once.ts'
+import { eventually } from '../support/eventually.ts'
 import { asCommitSha } from './commit-sha.ts'
-import { until } from './sync-process.ts'
 
 const result: SyncResult = { commit: asCommitSha('a'.repeat(40)), isChanged: true }
 
@@ -34,16 +34,16 @@ function createLoop(deps: Partial<LoopDeps>) {
 test('the first pass checks the root, the next ones poll, and a wake need not wait for the period', async () => {
   const { loop, reasons } = createLoop({ periodMs: 1 })
   const ended = loop.start()
-  await until('three passes', () => reasons.length >= 3 || undefined)
+  await eventually('three passes', () => reasons.length >= 3 || undefined)
   await loop.stop()
   expect(await ended).toBe('stopped')
   expect(reasons.slice(0, 3)).toEqual(['check', 'poll', 'poll'])
 
   const slow = createLoop({})
   slow.loop.start()
-  await until('the first pass', () => slow.reasons.length === 1 || undefined)
+  await eventually('the first pass', () => slow.reasons.length === 1 || undefined)
   slow.loop.wake()
-  await until('the second pass', () => slow.reasons.length === 2 || undefined)
+  await eventually('the second pass', () => slow.reasons.length === 2 || undefined)
   expect(slow.reasons).toEqual(['check', 'wake'])
   await slow.loop.stop()
 })
@@ -59,10 +59,10 @@ test('wakes during a pass make one more pass, however many they are', async () =
         : Promise.resolve(result),
   })
   loop.start()
-  await until('the first pass', () => reasons.length === 1 || undefined)
+  await eventually('the first pass', () => reasons.length === 1 || undefined)
   for (let count = 0; count < 5; count += 1) loop.wake()
   release()
-  await until('the second pass', () => reasons.length === 2 || undefined)
+  await eventually('the second pass', () => reasons.length === 2 || undefined)
   await new Promise((resolve) => setImmediate(resolve))
   expect(reasons).toEqual(['check', 'wake'])
   await loop.stop()
@@ -102,7 +102,7 @@ test('failures count only one after the other, and a negative limit never ends t
 
   const endless = createLoop({ maxFailures: -1, periodMs: 1, pass: () => Promise.reject(new Error('no')) })
   endless.loop.start()
-  await until('ten failures', () => endless.failures.length >= 10 || undefined)
+  await eventually('ten failures', () => endless.failures.length >= 10 || undefined)
   await endless.loop.stop()
 })
 

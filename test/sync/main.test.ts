@@ -4,8 +4,9 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { gitProcessesOf } from '../../sync/processes.ts'
+import { eventually } from '../support/eventually.ts'
 import { createTestRepository, serveGitOverHttp, type TestRepository } from '../support/git-server.ts'
-import { publishedCommit, startSync, temporaryFolder, until } from './sync-process.ts'
+import { publishedCommit, startSync, temporaryFolder } from './sync-process.ts'
 
 let repository: TestRepository
 beforeAll(async () => {
@@ -48,7 +49,7 @@ test.for(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s ends it within a second, 
   http.hang()
   await using root = await temporaryFolder()
   await using sync = startSync(argsFor(root.path, '--repo', http.urlWithPassword('origin.git')))
-  await until(
+  await eventually(
     'git to wait for the server',
     async () => (await gitProcessesOf(root.path)).length > 1 || undefined,
   )
@@ -77,11 +78,11 @@ test('HTTP tells readiness, and POST /sync syncs at once', async () => {
   await using sync = startSync(argsFor(root.path, '--period', '1h', '--http-bind', '127.0.0.1:0'))
   const { port } = (await sync.logged('serving HTTP')) as { port: number }
   const url = `http://127.0.0.1:${port}`
-  await until('readiness', async () => (await fetch(url)).status === 200 || undefined)
+  await eventually('readiness', async () => (await fetch(url)).status === 200 || undefined)
   const commit = await repository.commit({ 'a.txt': 'by request' })
   const response = await fetch(`${url}/sync`, { method: 'POST' })
   expect(response.status).toBe(202)
-  await until(
+  await eventually(
     'the commit',
     async () => (await publishedCommit(join(root.path, 'current'))) === commit || undefined,
   )
@@ -107,7 +108,7 @@ test('a second sync on the same root is refused, and the first goes on', async (
   expect(await second.exit).toBe(1)
   expect(second.stderr()).toContain(`another sync (process ${first.pid}) works on ${root.path}`)
   const commit = await repository.commit({ 'a.txt': 'still there' })
-  await until(
+  await eventually(
     'the commit',
     async () => (await publishedCommit(join(root.path, 'current'))) === commit || undefined,
   )
@@ -169,7 +170,7 @@ test('the password is in no argument, URL, file below the root or log line', asy
   const look = async (): Promise<void> => {
     for (const pid of await gitProcessesOf(root.path)) seen.add(commandLine(pid))
   }
-  await until('git processes at work', async () => {
+  await eventually('git processes at work', async () => {
     await look()
     return seen.size > 3 && sync.lines().some((line) => line.msg === 'updated successfully')
       ? true

@@ -7,9 +7,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { gitProcessesOf, rootMark } from '../../sync/processes.ts'
 import { cleanUp, type SyncDeps, syncOnce } from '../../sync/sync-once.ts'
+import { eventually } from '../support/eventually.ts'
 import { createTestRepository, git, type TestRepository } from '../support/git-server.ts'
 import { createSyncDeps } from './sync-deps.ts'
-import { publishedCommit, temporaryFolder, until } from './sync-process.ts'
+import { publishedCommit, temporaryFolder } from './sync-process.ts'
 
 let repository: TestRepository
 beforeAll(async () => {
@@ -159,7 +160,10 @@ test('a git process that a killed sync left running is ended before the root is 
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const exited = new Promise((resolve) => orphan.once('exit', (_code, signal) => resolve(signal)))
-  await until('the orphan', async () => (await gitProcessesOf(root.path)).includes(orphan.pid!) || undefined)
+  await eventually(
+    'the orphan',
+    async () => (await gitProcessesOf(root.path)).includes(orphan.pid!) || undefined,
+  )
   await sync(deps)
   expect(await exited).toBe('SIGKILL')
 })

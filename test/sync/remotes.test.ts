@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import {
   createTestRepository,
   type GitHttpServer,
@@ -12,7 +13,7 @@ import {
   sshdMissing,
   type TestRepository,
 } from '../support/git-server.ts'
-import { publishedCommit, startSync, temporaryFolder, until } from './sync-process.ts'
+import { publishedCommit, startSync, temporaryFolder } from './sync-process.ts'
 
 const username = 'reader'
 const password = 'p@ss/w:rd +%20'
@@ -40,7 +41,7 @@ async function followsPushes(args: string[], push: { url?: string; env?: NodeJS.
   expect(await publishedCommit(link)).toBe(await git(repository.clone, ['rev-parse', 'HEAD']))
   for (const text of ['two\n', 'three\n']) {
     const commit = await repository.commit({ 'a.txt': text + Math.random() }, push)
-    await until(`commit ${commit}`, async () => (await publishedCommit(link)) === commit || undefined)
+    await eventually(`commit ${commit}`, async () => (await publishedCommit(link)) === commit || undefined)
     expect(await readFile(join(link, 'a.txt'), 'utf8')).toContain(text)
   }
   return sync
@@ -189,8 +190,8 @@ test('while the remote fails the last commit stays published, and the loop goes 
 
   const commit = await repository.commit({ 'a.txt': 'after' })
   await writeFile(passwordFile, 'changed\n')
-  await until('the new commit', async () => (await publishedCommit(link)) === commit || undefined)
-  await until('the error file to go', () =>
+  await eventually('the new commit', async () => (await publishedCommit(link)) === commit || undefined)
+  await eventually('the error file to go', () =>
     readFile(errorFile).then(
       () => undefined,
       () => true,

@@ -5,9 +5,11 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ConflictError } from '../../runtime/errors.ts'
-import { descendantsOf, startOf } from '../../sync/processes.ts'
+import { processStartTime } from '../../runtime/process-start.ts'
+import { descendantsOf } from '../../sync/processes.ts'
 import { takeRootLock } from '../../sync/root-lock.ts'
-import { temporaryFolder, until } from './sync-process.ts'
+import { eventually } from '../support/eventually.ts'
+import { temporaryFolder } from './sync-process.ts'
 
 /** A process that lives until the test ends. */
 function startSleeper() {
@@ -38,7 +40,7 @@ test('a lock of a process that lives is refused with its id', async () => {
   await using folder = await temporaryFolder()
   const path = join(folder.path, 'lock')
   await using sleeper = startSleeper()
-  await writeFile(path, JSON.stringify({ pid: sleeper.pid, start: await startOf(sleeper.pid) }))
+  await writeFile(path, JSON.stringify({ pid: sleeper.pid, start: processStartTime(sleeper.pid) }))
   await expect(takeRootLock(path, folder.path)).rejects.toThrow(ConflictError)
   await expect(takeRootLock(path, folder.path)).rejects.toThrow(`process ${sleeper.pid}`)
 })
@@ -66,7 +68,7 @@ test('the descendants of a process are found by ps', async () => {
   const shell = spawn('sh', ['-c', 'sleep 1000 & wait'])
   let grandchild: number | undefined
   try {
-    grandchild = await until('the grandchild', async () => (await descendantsOf(shell.pid!))[0])
+    grandchild = await eventually('the grandchild', async () => (await descendantsOf(shell.pid!))[0])
     expect(await descendantsOf(process.pid)).toEqual([shell.pid, grandchild])
   } finally {
     shell.kill('SIGKILL')

@@ -4,6 +4,7 @@ import { mkdtemp, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { programPath } from '../../runtime/programs.ts'
+import { eventually } from '../support/eventually.ts'
 
 export interface SyncProcess extends AsyncDisposable {
   child: ChildProcess
@@ -54,7 +55,7 @@ export function startSync(args: readonly string[], env: NodeJS.ProcessEnv = {}):
     stdout: () => stdout,
     lines,
     logged: (message, count = 1) =>
-      until(`log line ${JSON.stringify(message)} in ${stderr}`, () => {
+      eventually(`log line ${JSON.stringify(message)} in ${stderr}`, () => {
         const found = lines().filter((line) => line.msg === message)
         if (child.exitCode !== null && found.length < count) throw new Error(`sync ended: ${stderr}`)
         return found[count - 1]
@@ -71,21 +72,6 @@ export function killGroup(pid: number): void {
     process.kill(-pid, 'SIGKILL')
   } catch {
     // It has ended.
-  }
-}
-
-/** Looks again and again until there is something to see. */
-export async function until<T>(
-  what: string,
-  look: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 20_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs
-  for (;;) {
-    const seen = await look()
-    if (seen !== undefined && seen !== false) return seen
-    if (performance.now() > deadline) throw new Error(`not seen within ${timeoutMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TSchema } from 'typebox'
 import { Value } from 'typebox/value'
 import { expect } from 'vitest'
-import { createLogger } from '../../runtime/log.ts'
+import { createLogger, type Logger } from '../../runtime/log.ts'
 import { type Database, openDatabase } from '../../scheduler/database/connection.ts'
 import { createWebServer, type WebServer } from '../../web/server/web-server.ts'
 import { createMigratedDatabase } from '../support/postgres.ts'
@@ -41,13 +41,16 @@ export async function migratedDatabase(): Promise<Database & AsyncDisposable> {
   }
 }
 
-/** @param options.db default: a fresh one that goes away with the server */
-export async function startApi(options: { db?: Database; host?: string } = {}): Promise<Api> {
+/**
+ * @param options.db default: a fresh one that goes away with the server
+ * @param options.log default: a silent one
+ */
+export async function startApi(options: { db?: Database; host?: string; log?: Logger } = {}): Promise<Api> {
   await using cleanup = new AsyncDisposableStack()
   const db = options.db ?? cleanup.use(await migratedDatabase())
   const logsDir = await mkdtemp(join(tmpdir(), 'branchline-logs-'))
   cleanup.defer(() => rm(logsDir, { recursive: true, force: true }))
-  const log = createLogger('web', { level: 'silent' })
+  const log = options.log ?? createLogger('web', { level: 'silent' })
   const server = cleanup.use(createWebServer({ db, logsDir, log, version: '1.2.3' }))
   const { url } = await server.start({ host: options.host ?? '127.0.0.1', port: 0 })
   const openapi = (await (await fetch(`${url}/api/v2/openapi.json`)).json()) as OpenApi
@@ -105,15 +108,4 @@ function checkAnswer(openapi: OpenApi, method: string, path: string, answer: Ans
   expect(Object.keys(answer.body).sort()).toEqual(
     Object.keys((schema as unknown as { properties: object }).properties).sort(),
   )
-}
-
-/** Whether `read` gives something within 10 s; what it gave. */
-export async function eventually<T>(read: () => Promise<T | undefined> | T | undefined): Promise<T> {
-  const deadline = performance.now() + 10_000
-  for (;;) {
-    const value = await read()
-    if (value !== undefined) return value
-    if (performance.now() > deadline) throw new Error(`not within 10 s: ${read}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
 }

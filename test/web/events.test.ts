@@ -5,7 +5,8 @@ import { readDagRun } from '../../scheduler/database/queries/read-dag-run.ts'
 import { createChangeFeed } from '../../web/server/live/change-feed.ts'
 import { eventStream } from '../../web/server/live/event-stream.ts'
 import { runsView, runView } from '../../web/server/live/views.ts'
-import { eventually, migratedDatabase, startApi } from './api-fixture.ts'
+import { eventually } from '../support/eventually.ts'
+import { migratedDatabase, startApi } from './api-fixture.ts'
 import { subscribe } from './live-events.ts'
 import { insertDag, insertRun, insertTaskInstance } from './rows.ts'
 import { proxyTo } from './tcp-proxy.ts'
@@ -61,11 +62,11 @@ test('pausing a Dag is told as an event, as is a load', async () => {
   await using api = await startApi()
   await insertDag(api.db, 'daily')
   await using client = await subscribe(api.url)
-  await eventually(async () => {
+  await eventually('the server listens for changes', async () => {
     const { rows } = await api.db.query(
       `select 1 from pg_stat_activity where query = 'listen "branchline_changes"'`,
     )
-    return rows.length > 0 || undefined
+    return rows.length > 0
   })
   await api.patch('/api/v2/dags/daily', { is_paused: true })
   expect(await client.next('dags')).toEqual({})

@@ -1,6 +1,6 @@
 // A client of the live events, for tests.
 import type { LiveEvent } from '../../web/server/schemas/live-event.ts'
-import { eventually } from './api-fixture.ts'
+import { eventually } from '../support/eventually.ts'
 
 export interface LiveClient extends AsyncDisposable {
   /** All so far; `text` also has comments. */
@@ -42,7 +42,7 @@ export async function subscribe(url: string, query = ''): Promise<LiveClient> {
     text: () => text,
     ended,
     next: (name, fits = () => true) =>
-      eventually<never>(() => {
+      eventually<never>(`event ${name} in ${text}`, () => {
         for (; taken < events.length; taken += 1) {
           const one = events[taken]!
           if (one.event === name && fits(one.data as never)) {

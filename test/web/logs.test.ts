@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { attemptLogPath } from '../../runtime/log-line.ts'
-import { type Api, eventually, startApi } from './api-fixture.ts'
+import { eventually } from '../support/eventually.ts'
+import { type Api, startApi } from './api-fixture.ts'
 import { insertDag, insertRun, insertTaskInstance } from './rows.ts'
 
 const place = { dag_id: 'daily', run_id: 'one', task_id: 'only', map_index: -1, try_number: 1 }
@@ -87,9 +88,9 @@ test('a followed log sends what is appended, and ends with its attempt', async (
     for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) text += chunk
   })()
   await appendFile(path, 'first\n')
-  await eventually(() => text === 'first\n' || undefined)
+  await eventually('the first line', () => text === 'first\n')
   await appendFile(path, 'second\n')
-  await eventually(() => text === 'first\nsecond\n' || undefined)
+  await eventually('the second line', () => text === 'first\nsecond\n')
   await appendFile(path, 'last\n')
   await api.db.query(
     `update task_instance set state = 'success', attempt_state = 'success', end_date = now() where dag_run_id = $1`,

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, test } from 'vitest'
 import { programPath } from '../../runtime/programs.ts'
+import { eventually } from '../support/eventually.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { eventually } from './api-fixture.ts'
 import { subscribe } from './live-events.ts'
 import { proxyTo } from './tcp-proxy.ts'
 
@@ -34,7 +34,11 @@ async function startWeb(env: Record<string, string>): Promise<WebProgram> {
     child,
     lines,
     exited,
-    url: () => eventually(() => lines.find((line) => line.msg === 'listening')?.url as string | undefined),
+    url: () =>
+      eventually(
+        'the server listens',
+        () => lines.find((line) => line.msg === 'listening')?.url as string | undefined,
+      ),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await exited
@@ -47,7 +51,7 @@ test('the program migrates the database, answers, and stops within a second of S
   await using database = await createTestDatabase()
   await using web = await startWeb({ BRANCHLINE_DATABASE_URL: database.url })
   const url = await web.url()
-  await eventually(async () => ((await fetch(`${url}/api/v2/dags`)).ok ? true : undefined))
+  await eventually('the database is migrated', async () => (await fetch(`${url}/api/v2/dags`)).ok)
   await using client = await subscribe(url)
   const begin = performance.now()
   web.child.kill('SIGTERM')
@@ -65,7 +69,7 @@ test('the program waits for Postgres and answers 503 until it is there', async (
   const status = async () => (await fetch(`${url}/api/v2/dags`)).status
   expect(await status()).toBe(503)
   await proxy.mend()
-  await eventually(async () => ((await status()) === 200 ? true : undefined))
+  await eventually('an answer from Postgres', async () => (await status()) === 200)
   await proxy.cut()
   expect(await status()).toBe(503)
   await proxy.mend()

@@ -27,6 +27,10 @@ const retryAfterSeconds = 1
 export function errorHandler(log: Logger) {
   return async (error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const known = translate(error)
+    if (known === undefined && request.raw.readableAborted) {
+      log.debug({ reason: error.message, method: request.method, url: request.url }, 'client went away')
+      return send(reply, 400, new InvalidInputError('the request ended before its body did'))
+    }
     if (known === undefined) {
       const fault = new InternalError(
         'the server failed in a way that it does not know: its log has the error under this request_id',

@@ -20,6 +20,16 @@ export interface OpenStreams {
   closeAll(): void
 }
 
+/** What a reader's leaving looks like, by the moment at which it does; its own affair, and no fault. */
+const readerGoneCodes: ReadonlySet<string | undefined> = new Set([
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_UNABLE_TO_PIPE',
+  'ECONNRESET',
+  'EPIPE',
+])
+
+/** No answer is open yet. */
 export function createOpenStreams({ log }: { log: Logger }): OpenStreams {
   const open = new Set<AbortController>()
   let isClosed = false
@@ -41,8 +51,8 @@ export function createOpenStreams({ log }: { log: Logger }): OpenStreams {
       response.once('close', () => controller.abort())
       pipeline(Readable.from(source(controller.signal), { objectMode: false }), response)
         .catch((error: NodeJS.ErrnoException) => {
-          if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE')
-            log.error({ reason: messageOf(error) }, 'stream failed')
+          if (readerGoneCodes.has(error.code)) log.debug({ reason: messageOf(error) }, 'reader went away')
+          else log.error({ reason: messageOf(error) }, 'stream failed')
         })
         .finally(() => {
           open.delete(controller)

@@ -157,7 +157,9 @@ export function createLocalExecutor(deps: {
     if (report.type === 'ready') {
       runner.isReady = true
     } else if (report.type === 'start') {
-      const given = runner.given.get(report.attempt_id)!
+      const given = runner.given.get(report.attempt_id)
+      // Of an attempt that this runner has not: user code wrote it.
+      if (!given) return
       given.startedAt = runner.heardAt
       const timeoutMs = given.dispatch.order.execution_timeout_ms
       if (given.cancelReason)
@@ -167,12 +169,13 @@ export function createLocalExecutor(deps: {
     } else if (report.type === 'revoked') {
       runner.hasRevokePending = false
       for (const id of report.attempt_ids) {
-        const { dispatch, cancelReason } = runner.given.get(id)!
+        const given = runner.given.get(id)
+        if (!given || given.startedAt !== null) continue
         runner.given.delete(id)
-        putBack(dispatch, cancelReason)
+        putBack(given.dispatch, given.cancelReason)
       }
     } else if (report.type === 'finish') {
-      runner.given.delete(report.attempt_id)
+      if (!runner.given.delete(report.attempt_id)) return
       timeouts.delete(report.attempt_id)
       runner.idleSince = runner.heardAt
       const durationMs = report.end_ms - report.start_ms

@@ -6,7 +6,8 @@
 // scheduler that was only paused can then start no runner any more.
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { FinishReport, RunnerReport } from '../../../runtime/task-runner/protocol.ts'
+import type { FinishReport } from '../../../runtime/task-runner/protocol.ts'
+import { parseReport } from './parse-report.ts'
 
 export const processFile = (directory: string) => join(directory, 'process')
 const journalFile = (directory: string) => join(directory, 'journal')
@@ -77,7 +78,7 @@ export interface JournalEntry {
   finish: FinishReport | null
 }
 
-/** attempt_id → what the journal says of it. The last line may be cut by a kill; it is not counted then. */
+/** attempt_id → what the journal says of it. A line that was cut (by a kill, a full disk) is not counted. */
 export function readJournal(directory: string): Map<string, JournalEntry> {
   const entries = new Map<string, JournalEntry>()
   let text: string
@@ -89,10 +90,10 @@ export function readJournal(directory: string): Map<string, JournalEntry> {
     return entries
   }
   for (const line of text.split('\n').slice(0, -1)) {
-    const report = JSON.parse(line) as RunnerReport
-    if (report.type === 'start')
+    const report = parseReport(line)
+    if (report?.type === 'start')
       entries.set(report.attempt_id, { startMs: report.start_ms, pid, finish: null })
-    else if (report.type === 'finish') {
+    else if (report?.type === 'finish') {
       const entry = entries.get(report.attempt_id)
       if (entry) entry.finish = report
     }
@@ -102,7 +103,8 @@ export function readJournal(directory: string): Map<string, JournalEntry> {
 
 /**
  * Moves what a runner that is gone wrote last into the log of the attempt that it was running: its own output
- * never got there (V8's words on running out of memory, a child's last lines).
+ * never got there (V8's words on running out of memory, a child's last lines). Where the log cannot be written they
+ * are left out: the attempt's end is worth more.
  */
 export function saveLastOutput(directory: string, logPath: string): void {
   let unmoved: Buffer
@@ -118,9 +120,11 @@ export function saveLastOutput(directory: string, logPath: string): void {
     .filter((line) => line !== '')
   if (lines.length === 0) return
   const ts = new Date().toISOString()
-  mkdirSync(dirname(logPath), { recursive: true })
-  appendFileSync(
-    logPath,
-    lines.map((msg) => `${JSON.stringify({ ts, level: 'info', stream: 'stdout', msg })}\n`).join(''),
-  )
+  const text = lines
+    .map((msg) => `${JSON.stringify({ ts, level: 'info', stream: 'stdout', msg })}\n`)
+    .join('')
+  try {
+    mkdirSync(dirname(logPath), { recursive: true })
+    appendFileSync(logPath, text)
+  } catch {}
 }

@@ -8,6 +8,7 @@ import { processStartTime } from '../../../runtime/process-start.ts'
 import { programPath } from '../../../runtime/programs.ts'
 import { readLines } from '../../../runtime/read-lines.ts'
 import type { RunnerOrder, RunnerReport, RunnerSettings } from '../../../runtime/task-runner/protocol.ts'
+import { parseReport } from './parse-report.ts'
 import { outputFile, processFile } from './runner-directory.ts'
 
 export interface RunnerProcess {
@@ -59,9 +60,10 @@ export function startRunnerProcess(deps: {
   }
   const orders = child.stdio[3] as Writable
   orders.on('error', () => {})
-  readLines(child.stdio[4] as import('node:stream').Readable, (line) =>
-    deps.onReport(JSON.parse(line) as RunnerReport),
-  )
+  readLines(child.stdio[4] as import('node:stream').Readable, (line) => {
+    const report = parseReport(line)
+    if (report !== null) deps.onReport(report)
+  })
   return {
     pid: child.pid ?? -1,
     directory: settings.directory,

@@ -115,6 +115,7 @@ test.each([
   [{ timezone: 'Europe/Berlim' }, /'timezone' is 'Europe\/Berlim'.*Did you mean 'Europe\/Berlin'\?/],
   [{ timezone: 7 }, /'timezone' is 7/],
   [{ startDate: '2026-02-30' }, /'startDate' is '2026-02-30'/],
+  [{ startDate: '0026-02-03' }, /'startDate' is '0026-02-03'/],
   [{ startDate: '01.02.2026' }, /'startDate' is '01\.02\.2026'/],
   [{ startDate: new Date('x') }, /'startDate' is Invalid Date/],
   [

@@ -89,3 +89,14 @@ test('a skip tells its reason without a stack', () => {
     stack: null,
   })
 })
+
+test('what throws when it is looked at is a failure like any other', () => {
+  const trap = new Proxy(new Error('x'), {
+    get() {
+      throw new Error('trap')
+    },
+  })
+  const outcome = outcomeOf(trap)
+  expect(outcome).toMatchObject({ state: 'failed', retryable: true })
+  expect(outcome.error.message).toContain('cannot be looked at')
+})

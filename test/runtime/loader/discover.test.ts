@@ -64,6 +64,7 @@ test('links are followed within the source, once, and not out of it', async () =
   symlinkSync(join(folder.directory, 'outside'), join(root, 'dags', 'out'))
   symlinkSync(join(folder.directory, 'outside', 'c.ts'), join(root, 'dags', 'c.ts'))
   symlinkSync('nowhere', join(root, 'dags', 'broken.ts'))
+  symlinkSync('circle.ts', join(root, 'dags', 'circle.ts'))
   const { files, errors } = await discover(root)
   expect(errors).toEqual([])
   expect(files.filter((file) => !file.includes('loop'))).toEqual(['dags/a.ts', 'dags/linked/b.ts'])

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { eventually } from '../../support/eventually.ts'
 import { expectGone } from './expect-gone.ts'
 import { createSourceFolder, dagModule } from './source-folder.ts'
 
@@ -419,4 +420,50 @@ test('a module that takes long does not hold up the others of its push, and is l
   const last = await loader.load()
   expect(last).toMatchObject({ import_errors: [], failed_files: [] })
   expect(last.dags.map(({ dag_id }) => dag_id)).toEqual(['b', 'c', 'slow'])
+})
+
+test('a loader that is stopped starts no process for modules that waited for one', async () => {
+  await using folder = createSourceFolder()
+  const began = join(folder.directory, 'began')
+  const endless = (dagId: string) =>
+    dagModule(
+      dagId,
+      "import { writeFileSync } from 'node:fs'",
+      `writeFileSync(${JSON.stringify(began)}, '')`,
+      'for (;;) {}',
+    )
+  folder.publish({ 'dags/a.ts': endless('a'), 'dags/b.ts': endless('b'), 'dags/c.ts': endless('c') })
+  const loader = folder.loader()
+  const failed = expect(loader.load()).rejects.toMatchObject({ name: 'AbortError' })
+  await eventually('the first import', () => existsSync(began))
+  expect(readersOf(folder.bundlesDir)).toHaveLength(1)
+  await loader.stop()
+  await failed
+  expect(readersOf(folder.bundlesDir)).toEqual([])
+})
+
+/** Living processes that import bundles of this folder. */
+function readersOf(bundlesDir: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`NODE_COMPILE_CACHE=${bundlesDir}/`)
+    } catch {
+      return false
+    }
+  })
+}
+
+test('a module that replaces built-ins while it is imported spoils no other', async () => {
+  await using folder = createSourceFolder()
+  folder.publish({
+    // Imported one after another by the same process, in this order or another.
+    'dags/a.ts': dagModule('a'),
+    'dags/b.ts': dagModule('b', 'Array.prototype.map = () => { throw new Error("replaced") }'),
+    'dags/c.ts': dagModule('c', 'JSON.stringify = () => "{}"'),
+    'dags/d.ts': dagModule('d', '[1].map((one) => one)'),
+    'dags/e.ts': dagModule('e', '[1].map((one) => one)'),
+  })
+  const { dags, import_errors } = await folder.loader().load()
+  expect(import_errors.filter(({ file }) => file !== 'dags/b.ts')).toEqual([])
+  expect(dags.map(({ dag_id }) => dag_id)).toEqual(expect.arrayContaining(['a', 'd', 'e']))
 })

@@ -4,7 +4,8 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createDirectoryWatcher } from '../../../runtime/loader/watch-directory.ts'
-import { temporaryFolder, until } from '../../sync/sync-process.ts'
+import { eventually } from '../../support/eventually.ts'
+import { temporaryFolder } from '../../sync/sync-process.ts'
 
 test('each kind of change is told, and many at once are told once', async () => {
   await using folder = await temporaryFolder()
@@ -31,7 +32,7 @@ test('each kind of change is told, and many at once are told once', async () => 
   ]
   for (const [index, change] of changes.entries()) {
     await change()
-    await until(`change ${index}`, () => told > index || undefined)
+    await eventually(`change ${index}`, () => told > index || undefined)
   }
   expect(told).toBe(changes.length)
 })
@@ -60,7 +61,7 @@ test('packages and files of Git are not watched', async () => {
   }
   latest = 'watched'
   await writeFile(join(folder.path, 'dags/a.ts'), 'x')
-  await until('the watched change', () => told.length > 0 || undefined)
+  await eventually('the watched change', () => told.length > 0 || undefined)
   expect(new Set(told)).toEqual(new Set(['watched']))
 })
 
