@@ -6,12 +6,15 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { expect, test } from 'vitest'
+import { welcomeLines } from '../cli/dev/welcome.ts'
+import { plain } from '../cli/output/style.ts'
 import { authoringNames } from '../runtime/authoring/authoring-global.ts'
 import { taskVariables } from '../runtime/task-variables.ts'
 
@@ -70,6 +73,41 @@ test('every page is reached from the README', () => {
     }
   }
   expect(documents.map(({ path }) => path).filter((path) => !reached.has(path))).toEqual([])
+})
+
+test('the table of folders in docs/architecture.md has a row for each folder that has a job', () => {
+  const { text } = documents.find(({ path }) => path === 'docs/architecture.md')!
+  const rows = [...text.matchAll(/^\| `([\w/-]+)\/` \|/gm)].map(([, folder]) => folder!)
+  const hasFiles = (folder: string) =>
+    readdirSync(join(root, folder), { withFileTypes: true }).some((entry) => entry.isFile())
+  const below = ['runtime', 'sync', 'scheduler', 'web'].flatMap((folder) => [folder, ...inFolder(folder)])
+  const folders = [...below, ...sourceFolders].filter((path) => statSync(join(root, path)).isDirectory())
+  expect(folders.filter((folder) => hasFiles(folder) && !rows.includes(folder))).toEqual([])
+})
+
+test('the README has the commands that the demonstration prints, word for word', () => {
+  const dataDir = join(root, '.branchline')
+  const repo = join(dataDir, 'demo.git')
+  const printed = welcomeLines(
+    {
+      source: { type: 'repository', repo, ref: 'main', isLocal: true },
+      demo: { path: repo, clone: join(dataDir, 'demo') },
+      snapshot: { dags: [], importErrors: [], commit: undefined },
+      webUrl: 'http://127.0.0.1:8080',
+      syncUrl: undefined,
+      dataDir,
+      cwd: root,
+      prefix: 'npm run -s branchline --',
+      apiArguments: '',
+    },
+    plain,
+  )
+  const commands = printed.filter((line) => /^ {2}(npm|sed) /.test(line)).map((line) => line.trim())
+  expect(commands).toHaveLength(3)
+  const { text } = documents.find(({ path }) => path === 'README.md')!
+  expect(text).toContain(`\n\`\`\`sh\n${commands.join('\n')}\n\`\`\`\n`)
+  for (const line of printed.filter((line) => /^ {2}(edit in|API|data) /.test(line)))
+    expect(text).toContain(line)
 })
 
 test('the contract names what authors import, the variables of commands, and tables that are there', () => {

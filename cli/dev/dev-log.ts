@@ -19,14 +19,23 @@ export interface DevLog {
 export function openDevLog(path: string): DevLog {
   let fd = openSync(path, 'a', 0o600)
   let size = fstatSync(fd).size
+  /** Begins a line of its own after one that may have been cut. */
+  let start = ''
+  const putAside = (): void => {
+    renameSync(path, `${path}.1`)
+    closeSync(fd)
+    fd = openSync(path, 'a', 0o600)
+    size = 0
+  }
+  // On a full disk lines are lost, and nothing else: the programs go on, and so does the log when there is room.
   const writeJson = (text: string): void => {
-    if (size > maxBytes) {
-      closeSync(fd)
-      renameSync(path, `${path}.1`)
-      fd = openSync(path, 'a', 0o600)
-      size = 0
+    try {
+      if (size > maxBytes) putAside()
+      size += writeSync(fd, `${start}${text.trimEnd()}\n`)
+      start = ''
+    } catch {
+      start = '\n'
     }
-    size += writeSync(fd, `${text.trimEnd()}\n`)
   }
   return {
     path,

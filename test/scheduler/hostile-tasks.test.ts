@@ -6,7 +6,7 @@ import { type SchedulerFixture, startScheduler } from '../support/scheduler.ts'
 const modules = {
   'hostile.ts': `
     import { dag, task } from 'branchline'
-    import { writeSync } from 'node:fs'
+    import { closeSync, writeSync } from 'node:fs'
     const one = (id: string, run: () => unknown) => dag(id, {}, () => { task('t', run) })
     export const nul = one('nul', () => { throw new Error('a \\0 b \\ud800 c') })
     export const trap = one('trap', () => { throw new Proxy({}, { get() { throw new Error('trap') } }) })
@@ -16,6 +16,10 @@ const modules = {
       writeSync(4, 'garbage\\nnull\\n{"type":"start","attempt_id":"9/t/-1/1","token":"x","start_ms":1}\\n')
       writeSync(4, '{"type":"revoked","attempt_ids":["9/t/-1/1"]}\\n{"type":"finish"}\\n')
       return 'fine'
+    })
+    export const deaf = dag('deaf', {}, () => {
+      const closes = task('closes', () => closeSync(3))
+      task('after', { after: [closes] }, () => 1)
     })
     export const good = one('good', () => 1)`,
   'nul-manifest.ts': `
@@ -29,7 +33,12 @@ const modules = {
 
 let fixture: SchedulerFixture
 beforeAll(async () => {
-  fixture = await startScheduler(modules)
+  // One slot, so that what comes after is given to the runner that something was done to.
+  fixture = await startScheduler(modules, {
+    BRANCHLINE_LOCAL_EXECUTOR_SLOTS: '1',
+    BRANCHLINE_TASK_HEARTBEAT_INTERVAL: '100ms',
+    BRANCHLINE_TASK_HEARTBEAT_TIMEOUT: '1s',
+  })
 })
 afterAll(() => fixture[Symbol.asyncDispose]())
 
@@ -59,6 +68,11 @@ test('a task that replaces JSON.stringify is reported all the same', async () =>
 test('lines that are no reports of its own attempts change nothing', async () => {
   expect(await fixture.run('garbage')).toBe('success')
   expect(await fixture.attempts('garbage', 'run')).toHaveLength(1)
+})
+
+test('what a runner that hears nothing any more was given goes to another', async () => {
+  expect(await fixture.run('deaf')).toBe('success')
+  expect(await fixture.attempts('deaf', 'run')).toHaveLength(2)
 })
 
 test('a module whose texts Postgres cannot keep is an import error, and the others load', async () => {

@@ -74,7 +74,7 @@ test('gone between the lease of a run and what is read of it', async () => {
     await client.query('lock table dag_version in access exclusive mode')
     await db.query(`update dag set is_paused = false where dag_id = 'unread'`)
     await eventually('a scheduler that leased it and waits for the lock', async () => {
-      const { rowCount } = await client.query(
+      const { rowCount } = await db.query(
         `select pg_terminate_backend(pid) from pg_stat_activity
          where wait_event_type = 'Lock' and query like '%from dag_version%'`,
       )

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtempDisposable, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -126,8 +126,10 @@ test('a followed log ends when the server stops', async () => {
 test('a log that leads out of the log directory is not read', async () => {
   const { api, path } = await withAttempt('success')
   await using _ = api
-  await using outsideDir = await mkdtempDisposable(join(tmpdir(), 'branchline-outside-'))
-  const outside = join(outsideDir.path, 'secret.log')
+  await using cleanup = new AsyncDisposableStack()
+  const outsideDir = await mkdtemp(join(tmpdir(), 'branchline-outside-'))
+  cleanup.defer(() => rm(outsideDir, { recursive: true }))
+  const outside = join(outsideDir, 'secret.log')
   await writeFile(outside, 'secret\n')
   await symlink(outside, path)
   const response = await fetch(`${api.url}${instance}/logs/1`)

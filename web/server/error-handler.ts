@@ -55,8 +55,9 @@ function send(reply: FastifyReply, status: number, error: BranchlineError): Fast
 
 function translate(error: FastifyError): BranchlineError | undefined {
   if (error instanceof BranchlineError) return error
-  // Class 22, data exception: a value that the column's type cannot hold, such as a NUL in a text.
-  if (sqlState(error)?.startsWith('22')) {
+  // Class 22, data exception: a value that the column's type cannot hold, such as a NUL in a text. Class 54, limit
+  // exceeded: JSON nested too deep.
+  if (/^(22|54)/.test(sqlState(error) ?? '')) {
     return new InvalidInputError(`Postgres cannot store a value of this request: ${error.message}`)
   }
   // undefined_table: Postgres is there before the first program has migrated it.

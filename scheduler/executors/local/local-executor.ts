@@ -58,6 +58,7 @@ interface Waiting extends DispatchOrder {
 
 interface Given {
   dispatch: DispatchOrder
+  givenAt: number
   /** null: not begun. */
   startedAt: number | null
   /** What ended it from outside, if something did. */
@@ -287,6 +288,7 @@ export function createLocalExecutor(deps: {
       if (!next) break
       runner.given.set(next.order.attempt_id, {
         dispatch: next,
+        givenAt: Date.now(),
         startedAt: null,
         cancelReason: null,
         killAt: null,
@@ -344,8 +346,18 @@ export function createLocalExecutor(deps: {
         log.warn({ pid: runner.process.pid }, 'task runner is stopped and silent, killing it')
         runner.process.kill()
       }
+      if (isDeaf(runner, now)) {
+        log.warn({ pid: runner.process.pid }, 'task runner begins nothing of what it was given, killing it')
+        runner.process.kill()
+      }
       if (runner.given.size === 0 && runners.size > 1 && now - runner.idleSince > idleRunnerMs) retire(runner)
     }
+  }
+
+  /** A task closed the descriptor by which it would hear. What it was given has not begun, and goes to another. */
+  function isDeaf(runner: Runner, now: number): boolean {
+    const [next] = runner.given.values()
+    return next?.startedAt === null && now - next.givenAt > settings.heartbeatTimeoutMs
   }
 
   const executor: Executor = {

@@ -56,7 +56,13 @@ export function startRunnerProcess(deps: {
   child.on('close', over)
   child.on('error', over)
   if (child.pid !== undefined) {
-    nameProcess(settings.directory, child.pid)
+    try {
+      nameProcess(settings.directory, child.pid)
+    } catch (error) {
+      // The caller has the error, and nobody whose exit could be told.
+      isOver = true
+      throw error
+    }
   }
   const orders = child.stdio[3] as Writable
   orders.on('error', () => {})

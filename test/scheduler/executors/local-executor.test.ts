@@ -159,3 +159,17 @@ test('an attempt whose log cannot be written fails, and the next one has a runne
   )
   expect(states).toEqual(['full failed', 'next success'])
 })
+
+test('a runner that cannot be named on disk is given up, and the scheduler lives', async () => {
+  // So long that the runner's `output` has room below it and the longer name of its `process` has none.
+  const longest = 4_095 - '/1/1/output'.length
+  while (runnersDir.length < longest) {
+    const room = longest - runnersDir.length - 1
+    runnersDir = join(runnersDir, 'd'.repeat(room > 250 ? 200 : room))
+  }
+  const executor = await startExecutor(1)
+  executor.dispatch([order('waits')])
+  const isTold = ({ msg }: Record<string, unknown>) => msg === 'task runner could not be started'
+  await eventually('two tries', () => logged.filter(isTold).length > 1)
+  expect(reports).toEqual([])
+})
