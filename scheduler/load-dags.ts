@@ -12,6 +12,8 @@ import { timetableOf } from './timetable/timetable.ts'
 export interface LoadDagsDeps {
   db: Database
   load: () => Promise<LoadResult>
+  /** Where the source leads now. */
+  publishedPath: () => Promise<string | undefined>
   executorNames: readonly string[]
   arePausedAtCreation: boolean
   log: Logger
@@ -19,14 +21,15 @@ export interface LoadDagsDeps {
 
 /**
  * One pass; may be called again at any time.
- * @returns what was loaded; undefined where nothing is published yet
+ * @returns what was loaded; undefined where nothing is published yet, or another commit by now
  */
 export async function loadDags(deps: LoadDagsDeps): Promise<LoadResult | undefined> {
   const found = await deps.load().catch((error: unknown) => {
     if (error instanceof NotFoundError) return undefined
     throw error
   })
-  if (!found) return undefined
+  // Another scheduler may have recorded what is published now: an older commit must not come after it.
+  if (!found || found.source_path !== (await deps.publishedPath())) return undefined
   const load = judge(found, deps.executorNames)
   const { newVersions, stale } = await recordLoad(deps.db, load, {
     arePausedAtCreation: deps.arePausedAtCreation,

@@ -6,6 +6,7 @@ import type { Logger } from '../runtime/log.ts'
 export interface Pass {
   /** Makes it run, now or when the present run is over. */
   wake(): void
+  isRunning(): boolean
   /** Runs no more; resolves when the present run is over. */
   stop(): Promise<void>
 }
@@ -41,6 +42,7 @@ export function createPass(name: string, log: Logger, work: () => Promise<void>)
       isWoken = true
       running ??= run()
     },
+    isRunning: () => running !== undefined,
     async stop() {
       isStopped = true
       await running

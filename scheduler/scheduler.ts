@@ -1,10 +1,10 @@
 // A scheduler: one lease, the runs that it holds, the executors that it feeds, and the passes that find work. It
 // lives as long as its lease; when that is lost, everything in memory is worth nothing, and whoever made it makes
 // a new one. The parts are wired here and nowhere else.
+import { realpath } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Config } from '../runtime/config.ts'
-import { isCommitSha } from '../runtime/ids.ts'
 import type { LoadResult } from '../runtime/loader/load-result.ts'
 import type { Logger } from '../runtime/log.ts'
 import type { CommitRefusal } from './database/commit-changes.ts'
@@ -78,12 +78,13 @@ export async function createScheduler(deps: {
   const runnersDir = join(config.data_dir, 'runners')
 
   /** The directory that `sourcePath` led to at the last load. */
-  let loadedPath = sourcePath
+  let loadedPath: string | undefined
   let isStopping = false
   let listener: Connection | undefined
 
   const sourcePathOf = (commitSha: string | null): string =>
-    commitSha === null ? loadedPath : join(dirname(loadedPath), commitSha)
+    commitSha === null ? loadedPath! : join(dirname(loadedPath!), commitSha)
+  const publishedPath = () => realpath(sourcePath).catch(() => undefined)
 
   const localExecutor = createLocalExecutor({
     schedulerId,
@@ -160,13 +161,16 @@ export async function createScheduler(deps: {
   let taking: Promise<void> = Promise.resolve()
   /** Passes that lease runs, one at a time: what one of them is taking must not look untaken to another. */
   const createTakePass = (name: string, take: () => Promise<void>) =>
-    createPass(name, log, () => {
+    createPass(name, log, async () => {
+      // Where a run's commit is, is known by where the link leads; until it does, runs wait.
+      loadedPath ??= await publishedPath()
+      if (loadedPath === undefined) return
       const taken = taking.then(take).catch((error: unknown) => {
         mayHaveUntaken = true
         throw error
       })
       taking = taken.catch(() => {})
-      return taken
+      await taken
     })
 
   const startPass = createTakePass('start-runs', async () => {
@@ -197,19 +201,22 @@ export async function createScheduler(deps: {
     if (rows.length > 0) await takeBegunRuns(takeDeps, rows)
     mayHaveUntaken = false
   })
+  /** Set where loading failed half way, as it does while Postgres is away: the next beat has it tried again. */
+  let hasLoadFailed = false
   const loadPass = createPass('load-dags', log, async () => {
-    isLoaded = false
+    hasLoadFailed = true
     const load = await loadDags({
       db,
       load: deps.load,
+      publishedPath,
       executorNames: [...executors.keys()],
       arePausedAtCreation: config.dags_are_paused_at_creation,
       log,
     })
-    // Nothing is published yet: the watcher, or the next beat, tells when it is.
+    hasLoadFailed = false
+    // Nothing is published yet, or something else by now: the watcher tells.
     if (!load) return
     loadedPath = load.source_path
-    isLoaded = true
     await db.query('select pg_notify($1, $2)', [changesChannel, dagsChanged])
     duePass.wake()
     holdPass.wake()
@@ -217,8 +224,7 @@ export async function createScheduler(deps: {
   const worktrees = createWorktreeHolds({
     db,
     owner: `scheduler-${schedulerId}`,
-    worktreesDir: () => (isCommitSha(basename(loadedPath)) ? dirname(loadedPath) : undefined),
-    publishedCommit: () => (isCommitSha(basename(loadedPath)) ? basename(loadedPath) : null),
+    loadedPath: () => loadedPath,
     log,
   })
   const holdPass = createPass('hold-worktrees', log, () => worktrees.refresh())
@@ -235,7 +241,6 @@ export async function createScheduler(deps: {
     onChange: () => loadPass.wake(),
     log,
   })
-  let isLoaded = false
 
   function onBeat(seen: Beat): void {
     if (seen.has_queued) startPass.wake()
@@ -244,7 +249,7 @@ export async function createScheduler(deps: {
     if (seen.has_expired && keeper.mayTakeOver()) takeOverPass.wake()
     if (mayHaveUntaken) untakenPass.wake()
     if (!listener) void listen()
-    if (!isLoaded) loadPass.wake()
+    if (hasLoadFailed && !loadPass.isRunning()) loadPass.wake()
   }
   const keeper: LeaseKeeper = createLeaseKeeper({
     db,

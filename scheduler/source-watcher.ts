@@ -31,7 +31,25 @@ export function createSourceWatcher(deps: {
   let timer: NodeJS.Timeout | undefined
   let target: string | undefined
 
+  function watchFolder(): void {
+    try {
+      const watcher = watch(dirname(path), lookSoon)
+      linkWatcher = watcher
+      watcher.on('error', () => {
+        watcher.close()
+        linkWatcher = undefined
+      })
+    } catch {
+      // The directory is not there yet, or the system is out of watches: until it can be watched, looking is enough.
+    }
+  }
+
+  function lookSoon(): void {
+    look().catch((error) => log.warn({ error: messageOf(error) }, 'source cannot be watched'))
+  }
+
   async function look(): Promise<void> {
+    if (!linkWatcher) watchFolder()
     const found = await lstat(path).catch(() => undefined)
     if (found?.isSymbolicLink()) {
       const now = await readlink(path).catch(() => undefined)
@@ -52,14 +70,8 @@ export function createSourceWatcher(deps: {
 
   return {
     async start() {
-      try {
-        linkWatcher = watch(dirname(path), () => void look())
-        linkWatcher.on('error', () => linkWatcher?.close())
-      } catch {
-        // The directory is not there yet, or the system is out of watches: looking now and then is enough.
-      }
       await look()
-      timer = setInterval(() => void look(), lookEveryMs)
+      timer = setInterval(lookSoon, lookEveryMs)
     },
     async stop() {
       clearInterval(timer)

@@ -2,8 +2,9 @@
 // commit that a queued or running run, or a Dag whose module fails by now, is pinned to. Commits nobody needs any
 // more are let go only after asking the database, so a run that was made a moment ago is never forgotten.
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { messageOf } from '../runtime/errors.ts'
+import { isCommitSha } from '../runtime/ids.ts'
 import type { Logger } from '../runtime/log.ts'
 import { holdWorktree, type WorktreeLease } from '../runtime/worktree-lease.ts'
 import type { Queryable } from './database/connection.ts'
@@ -19,14 +20,13 @@ export interface WorktreeHolds {
 }
 
 /**
- * @param deps.worktreesDir the directory that has a worktree for each commit; undefined for a plain directory
- * @param deps.publishedCommit the one that new runs get
+ * @param deps.loadedPath what new runs get: a commit's worktree, beside which the others are; or a plain directory, or
+ *   nothing yet, and then there is nothing to hold
  */
 export function createWorktreeHolds(deps: {
   db: Queryable
   owner: string
-  worktreesDir: () => string | undefined
-  publishedCommit: () => string | null
+  loadedPath: () => string | undefined
   log: Logger
 }): WorktreeHolds {
   const { db, owner, log } = deps
@@ -48,12 +48,12 @@ export function createWorktreeHolds(deps: {
 
   return {
     async refresh() {
-      const directory = deps.worktreesDir()
-      if (directory === undefined) return
-      const published = deps.publishedCommit()
-      const commits = new Set(await neededCommits(db))
-      if (published !== null) commits.add(published)
-      const needed = new Set([...commits].map((commit) => join(directory, commit)))
+      const published = deps.loadedPath()
+      if (published === undefined || !isCommitSha(basename(published))) return
+      const directory = dirname(published)
+      const needed = new Set((await neededCommits(db)).map((commit) => join(directory, commit))).add(
+        published,
+      )
       for (const path of needed) if (!held.has(path) && existsSync(path)) await hold(path)
       for (const [path, lease] of held) {
         if (needed.has(path)) continue

@@ -7,7 +7,8 @@
 //   <root>/.leases/<commit>/          who holds it
 //   <root>/.sync-lock                 the one sync that may write here
 //   <root>/.sync-gitconfig            the configuration that our git reads in place of the user's
-import { basename, join, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
+import { ConfigError } from '../runtime/errors.ts'
 import type { CommitSha } from '../runtime/ids.ts'
 import { worktreesFolder } from '../runtime/worktree-lease.ts'
 
@@ -33,8 +34,10 @@ export interface Layout {
 /**
  * @param root absolute, symbolic links resolved
  * @param link absolute or relative to the root
+ * @throws ConfigError for a link in the place of the root, of what the root is in, or of what is ours in it
  */
 export function createLayout(root: string, link: string): Layout {
+  checkLink(root, link)
   const gitDir = join(root, '.git')
   const adminPath = (commit: CommitSha) => join(gitDir, 'worktrees', commit)
   return {
@@ -48,6 +51,19 @@ export function createLayout(root: string, link: string): Layout {
     adminPath,
     completeMark: (commit) => join(adminPath(commit), 'complete'),
   }
+}
+
+/** What is in the link's place is moved aside, and these may not be. */
+const ownNames = ['.git', worktreesFolder, '.leases', '.sync-lock', '.sync-gitconfig']
+
+function checkLink(root: string, link: string): void {
+  const [first, ...rest] = relative(root, resolve(root, link)).split('/')
+  const holdsRoot = first === '' || (first === '..' && rest.every((part) => part === '..'))
+  if (!holdsRoot && !ownNames.includes(first!)) return
+  throw new ConfigError(
+    `invalid flag: --link ${JSON.stringify(link)} (the last part of --repo where it is not given) would stand in the place of the root ${root} or of what sync keeps in it: give the link a name of its own, for instance --link=current`,
+    { details: { root, link } },
+  )
 }
 
 /** The link's name where none is given: the last part of the repository's path, `.git` kept, as git-sync does. */

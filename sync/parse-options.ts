@@ -112,6 +112,10 @@ function readValue(row: OptionRow, text: string): OptionRow['default'] | undefin
   }
 }
 
+/** What no ref is named, and what git would take for an option or a refspec (`branch:other`, `+branch`). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: git allows none in a name
+const noRefName = /^[-+/]|[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{/
+
 /** Shorter: the loop does nothing but start git. */
 const minimumDurationMs = 10
 
@@ -126,7 +130,7 @@ export function checkOptions(options: SyncOptions): void {
   for (const name of ['root', 'repo'] as const) {
     if (options[name] === '') throw new ConfigError(`required flag: --${name} must be specified`)
   }
-  if (options.ref === '' || options.ref.startsWith('-')) {
+  if (options.ref === '' || noRefName.test(options.ref)) {
     invalid('ref', `must be a branch, a tag or a full commit hash, not ${JSON.stringify(options.ref)}`)
   }
   if (options.repo.startsWith('-'))

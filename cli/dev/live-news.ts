@@ -31,6 +31,9 @@ export interface LiveNews {
 /** Shorter: an API that is being started again is asked too often. Longer: news come later when it is back. */
 const reconnectMs = 250
 
+/** An event may come twice, also of a run that has ended; runs told longer ago than so many others are forgotten. */
+const maxToldRuns = 1_000
+
 /**
  * @param deps.linkPath sync's link; undefined where a plain directory is followed
  * @param deps.print gets one line, or several that belong together
@@ -45,7 +48,7 @@ export function createLiveNews(deps: {
   const stopping = new AbortController()
   const limited = createLineLimit(deps.print)
   const loaded = Promise.withResolvers<Snapshot>()
-  /** run → its state when it was last told; only of runs that have not ended. */
+  /** run → its state when it was last told; the last told is the last of the map. */
   const toldStates = new Map<string, string>()
   /** What was told; undefined until the first load. */
   let told: Snapshot | undefined
@@ -69,9 +72,9 @@ export function createLiveNews(deps: {
   async function tellRun(run: DagRun): Promise<void> {
     const key = `${run.dag_id} ${run.run_id}`
     if (told === undefined || run.state === 'queued' || toldStates.get(key) === run.state) return
-    const hasEnded = run.end_date !== null
-    if (hasEnded) toldStates.delete(key)
-    else toldStates.set(key, run.state)
+    toldStates.delete(key)
+    toldStates.set(key, run.state)
+    if (toldStates.size > maxToldRuns) toldStates.delete(toldStates.keys().next().value!)
     const failures =
       run.state === 'failed' ? await failureLines(api, await getRun(api, run.dag_id, run.run_id), style) : []
     limited.print(

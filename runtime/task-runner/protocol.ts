@@ -56,7 +56,7 @@ export type RunnerOrder =
   | { type: 'revoke'; attempt_ids: string[] }
 
 /** Why an attempt's AbortSignal fired. */
-export type CancelReason = 'timeout' | 'cancelled' | 'shutdown'
+export type CancelReason = 'timeout' | 'run_timeout' | 'cancelled' | 'shutdown'
 
 /** An error as it stands in the database: the stack names lines of the user's own files. */
 export interface ErrorReport {

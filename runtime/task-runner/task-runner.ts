@@ -51,6 +51,7 @@ type Outcome = Pick<FinishReport, 'state' | 'retryable' | 'result' | 'error' | '
 
 const abortMessages: Record<CancelReason, string> = {
   timeout: 'the attempt took longer than its execution timeout',
+  run_timeout: "the run took longer than its Dag's dagrunTimeout",
   cancelled: 'the attempt was cancelled',
   shutdown: 'the scheduler shut down',
 }

@@ -46,9 +46,10 @@ export interface Database extends Queryable {
 
 /**
  * SQLSTATE classes and errno that mean 'not now': connection, operator intervention, resources (a full disk, no
- * memory, too many connections), trouble of the system, and a transaction that lost against another.
+ * memory, too many connections), trouble of the system, a transaction that lost against another, a statement that
+ * somebody cancelled or that waited too long for a lock, and a server that only reads (a standby being promoted).
  */
-const unavailableCode = /^(08...|57P0[123]|53...|58...|40001|40P01|E[A-Z]+)$/
+const unavailableCode = /^(08...|57P0[123]|57014|53...|58...|40001|40P01|55P03|25006|E[A-Z]+)$/
 // The driver gives no code where a connection ends under a statement.
 const unavailableMessages = [
   'Connection terminated',
@@ -171,7 +172,12 @@ export function openDatabase(
     connect: (onLost) => connect(onLost),
     async listen(channel, onNotification, onLost) {
       const connection = await connect(onLost, onNotification)
-      await connection.query(`listen ${pg.escapeIdentifier(channel)}`)
+      try {
+        await connection.query(`listen ${pg.escapeIdentifier(channel)}`)
+      } catch (error) {
+        await connection.close()
+        throw error
+      }
       return connection
     },
     close: () => pool.end(),

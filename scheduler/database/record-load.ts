@@ -74,13 +74,15 @@ async function recordVersions(
   commitSha: string | null,
   arePausedAtCreation: boolean,
 ): Promise<string[]> {
+  // Dags of one module share its bundle.
+  const bundles = new Map(dags.map((dag) => [dag.bundle_hash, dag.bundle_path]))
   await db.query(
     `insert into bundle (bundle_hash, code)
      select * from unnest($1::text[], $2::text[])
      on conflict (bundle_hash) do nothing`,
     [
-      dags.map((dag) => dag.bundle_hash),
-      await Promise.all(dags.map((dag) => readFile(dag.bundle_path, 'utf8'))),
+      [...bundles.keys()],
+      await Promise.all([...bundles.values()].map((bundlePath) => readFile(bundlePath, 'utf8'))),
     ],
   )
   const rows = JSON.stringify(

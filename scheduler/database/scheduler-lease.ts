@@ -57,10 +57,12 @@ export async function takeOverRuns(db: Queryable, schedulerId: number): Promise<
   return rows
 }
 
-/** Runs that name this scheduler in the database, whether or not it knows of them. */
+/** Runs that name this scheduler in the database and want something, whether or not it knows of them. */
 export async function readLeasedRuns(db: Queryable, schedulerId: number): Promise<DagRunRow[]> {
   const { rows } = await db.query<DagRunRow>(
-    `select * from dag_run where state = 'running' and scheduler_id = $1`,
+    `select * from dag_run r
+     where r.scheduler_id = $1
+       and (r.state = 'running' or exists (select 1 from run_command c where c.dag_run_id = r.dag_run_id))`,
     [schedulerId],
   )
   return rows

@@ -17,6 +17,8 @@ export interface TriggerInput {
 }
 
 const wakeRuns: Wake = 'runs'
+/** A run of that name would stand in the way of the scheduled one. */
+const scheduledPrefix = 'scheduled__'
 
 /**
  * Pins the run to the Dag's newest version and commit. A paused Dag's run waits until it is unpaused.
@@ -27,6 +29,11 @@ const wakeRuns: Wake = 'runs'
 export async function triggerRun(db: Database, input: TriggerInput): Promise<ShownDagRunRow> {
   const now = new Date()
   const runId = checkRunId(input.runId ?? `manual__${now.toISOString()}`)
+  if (runId.startsWith(scheduledPrefix)) {
+    throw new InvalidInputError(
+      `run_id '${runId}' is not valid: what begins with '${scheduledPrefix}' is the timetable's. Choose another`,
+    )
+  }
   const params = input.params ?? {}
   if (typeof params !== 'object' || params === null || Array.isArray(params)) {
     throw new InvalidInputError('params must be a JSON object')

@@ -26,7 +26,7 @@ export type RunEvent =
     }
   | { type: 'retry_due'; task: number }
   /** Nothing new starts, active attempts are told to end, the run becomes failed when they have. */
-  | { type: 'cancel'; reason: 'cancelled' | 'timeout' }
+  | { type: 'cancel'; reason: 'cancelled' | 'run_timeout' }
   /**
    * These tasks are to run again, but for active and undecided ones. Their attempts go on counting. Changes
    * nothing in a run that is cancelled and has not ended: clear it when it has.
@@ -61,7 +61,7 @@ export type Change =
       maxTries: number
       hasRow: boolean
     }
-  | { type: 'cancel_attempt'; task: number; tryNumber: number; reason: 'cancelled' | 'timeout' }
+  | { type: 'cancel_attempt'; task: number; tryNumber: number; reason: 'cancelled' | 'run_timeout' }
   | { type: 'run'; state: 'running' | 'success' | 'failed' }
 
 /**
@@ -191,7 +191,7 @@ function retry(run: RunState, number: number, changes: Change[]): void {
   else decideAgain(run, [number], changes)
 }
 
-function cancel(run: RunState, reason: 'cancelled' | 'timeout', changes: Change[]): void {
+function cancel(run: RunState, reason: 'cancelled' | 'run_timeout', changes: Change[]): void {
   run.isCancelled = true
   for (const [number, task] of run.tasks.entries()) {
     task.isReady = false

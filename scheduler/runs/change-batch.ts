@@ -8,7 +8,7 @@ import { attemptId, type LeasedRun, newToken } from './leased-run.ts'
 /** Done after the commit, in this order: what was decided first is acted on first. */
 export type Act =
   | { type: 'dispatch'; run: LeasedRun; task: number; tryNumber: number }
-  | { type: 'cancel_attempt'; attemptId: string; reason: 'cancelled' | 'timeout' }
+  | { type: 'cancel_attempt'; attemptId: string; reason: 'cancelled' | 'run_timeout' }
   | { type: 'retry'; run: LeasedRun; task: number; at: number }
   | { type: 'release'; run: LeasedRun }
 

@@ -19,6 +19,8 @@ export interface CommitLoop {
   /** What the next commit will carry; call `added` after adding to it. */
   pending(): PendingBatch
   added(): void
+  /** What was added came as early as this: it counts as uncommitted since then. */
+  holdsSince(at: number): void
   /** Milliseconds since the epoch: everything that was added before is committed. */
   committedUntil(): number
   /** True after a refusal or a stop: nothing that is added will be committed. */
@@ -97,6 +99,7 @@ export function createCommitLoop(deps: {
         void connection?.close()
         connection = undefined
         await delay(waitMs)
+        if (isOver) return false
         waitMs = Math.min(waitMs * 2, retryCommitMaxMs)
       }
     }
@@ -122,6 +125,9 @@ export function createCommitLoop(deps: {
           kick()
         }, startDelayMs)
       }
+    },
+    holdsSince(at) {
+      if (pendingSince !== undefined) pendingSince = Math.min(pendingSince, at)
     },
     committedUntil: () => underWaySince ?? pendingSince ?? Date.now(),
     isOver: () => isOver,

@@ -35,6 +35,8 @@ export interface LeasedRun {
   readonly commandsDone: Set<number>
   /** How many changes were decided and are not committed. */
   uncommitted: number
+  /** Ends the wait for its dagrun_timeout. */
+  cancelTimeout?: () => void
   /** Something other than a report was decided and is not committed: reports wait until it is. */
   isExclusive: boolean
 }

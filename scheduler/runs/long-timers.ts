@@ -5,31 +5,41 @@
 const maxStepMs = 2 ** 31 - 1
 
 export interface LongTimers {
-  /** @param at milliseconds since the epoch; in the past: as soon as possible, but not in this turn */
-  set(at: number, callback: () => void): void
+  /**
+   * @param at milliseconds since the epoch; in the past: as soon as possible, but not in this turn
+   * @returns cancels it
+   */
+  set(at: number, callback: () => void): () => void
   /** Cancels all of them. */
   clear(): void
 }
 
 export function createLongTimers(): LongTimers {
-  const timers = new Set<NodeJS.Timeout>()
-  function set(at: number, callback: () => void): void {
-    const waitMs = Math.max(0, at - Date.now())
-    const timer = setTimeout(
-      () => {
-        timers.delete(timer)
-        if (waitMs > maxStepMs) set(at, callback)
-        else callback()
-      },
-      Math.min(waitMs, maxStepMs),
-    )
-    timers.add(timer)
-  }
+  const cancels = new Set<() => void>()
   return {
-    set,
+    set(at, callback) {
+      let timer: NodeJS.Timeout
+      const cancel = () => {
+        clearTimeout(timer)
+        cancels.delete(cancel)
+      }
+      const step = () => {
+        const waitMs = Math.max(0, at - Date.now())
+        timer = setTimeout(
+          () => {
+            if (waitMs > maxStepMs) return step()
+            cancels.delete(cancel)
+            callback()
+          },
+          Math.min(waitMs, maxStepMs),
+        )
+      }
+      cancels.add(cancel)
+      step()
+      return cancel
+    },
     clear() {
-      for (const timer of timers) clearTimeout(timer)
-      timers.clear()
+      for (const cancel of cancels) cancel()
     },
   }
 }

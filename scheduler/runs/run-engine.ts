@@ -55,7 +55,7 @@ export function createRunEngine(deps: {
   /** Attempt → where it belongs, from its dispatch to its end. */
   const dispatched = new Map<string, { run: LeasedRun; task: number }>()
   /** What waits until nothing of its run is uncommitted, in order. */
-  const waiting = new Map<LeasedRun, (() => void)[]>()
+  const waiting = new Map<LeasedRun, { since: number; list: (() => void)[] }>()
   const timers = createLongTimers()
   const commits = createCommitLoop({ ...deps, onMade })
 
@@ -87,11 +87,19 @@ export function createRunEngine(deps: {
   /** Nothing of the run is uncommitted: what waited happens, up to the first that must be committed by itself. */
   function goOn(run: LeasedRun): void {
     run.isExclusive = false
+    // It ended and was given back: what is still asked of it stands in the database, for whoever leases it next.
+    if (runs.get(run.row.dag_run_id) !== run) {
+      waiting.delete(run)
+      return
+    }
     applyCommands(run)
-    const list = waiting.get(run)
-    if (!list) return
-    while (list.length > 0 && !mustWait(run)) list.shift()!()
-    if (list.length === 0) waiting.delete(run)
+    const waits = waiting.get(run)
+    if (!waits) return
+    while (waits.list.length > 0 && !mustWait(run)) {
+      waits.list.shift()!()
+      commits.holdsSince(waits.since)
+    }
+    if (waits.list.length === 0) waiting.delete(run)
   }
 
   const mustWait = (run: LeasedRun) => run.isExclusive || run.uncommitted > 0
@@ -103,9 +111,9 @@ export function createRunEngine(deps: {
   }
 
   function waitFor(run: LeasedRun, callback: () => void): void {
-    const list = waiting.get(run)
-    if (list) list.push(callback)
-    else waiting.set(run, [callback])
+    const waits = waiting.get(run)
+    if (waits) waits.list.push(callback)
+    else waiting.set(run, { since: Date.now(), list: [callback] })
   }
 
   function act(acts: readonly Act[]): void {
@@ -124,6 +132,7 @@ export function createRunEngine(deps: {
         case 'release':
           // Cleared since, it may have been taken again.
           if (runs.get(one.run.row.dag_run_id) === one.run) runs.delete(one.run.row.dag_run_id)
+          one.run.cancelTimeout?.()
           break
       }
     }
@@ -226,9 +235,11 @@ export function createRunEngine(deps: {
     for (const [task, at] of run.retriesAt) retryAt(run, task, at)
     const timeoutMs = run.version.graph.manifest.dagrun_timeout_ms
     if (timeoutMs === null || start_date === null) return
-    timers.set(start_date.getTime() + timeoutMs, () => {
+    // One that had ended begins anew now, as its start_date does with the commit.
+    const startMs = run.row.state === 'running' ? start_date.getTime() : Date.now()
+    run.cancelTimeout = timers.set(startMs + timeoutMs, () => {
       if (runs.get(dag_run_id) !== run) return
-      whenCommitted(run, () => happen(run, { type: 'cancel', reason: 'timeout' }))
+      whenCommitted(run, () => happen(run, { type: 'cancel', reason: 'run_timeout' }))
     })
   }
 
@@ -280,7 +291,8 @@ export function createRunEngine(deps: {
       }
     },
     runIds: () => [...runs.keys()],
-    committedUntil: () => commits.committedUntil(),
+    committedUntil: () =>
+      Math.min(commits.committedUntil(), ...[...waiting.values()].map(({ since }) => since)),
     async stop(timeoutMs) {
       timers.clear()
       await commits.stop(timeoutMs)

@@ -81,6 +81,18 @@ const modules = {
     export const priorities = dag('priorities', { maxActiveTasks: 1 }, () => {
       for (const weight of [1, 5, 3]) task('w' + weight, { priorityWeight: weight }, () => weight)
     })
+    export const hasty = dag('hasty', { dagrunTimeout: '1s' }, () => {
+      task('waits', async ({ params, signal }) => {
+        if (params.isSlow) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      })
+    })
+    export const late = dag('late', { defaults: { retryDelay: '1ms' } }, () => {
+      task('fails', { retries: 1 }, async () => {
+        await new Promise((done) => setTimeout(done, 300))
+        throw new Error('as always')
+      })
+      task('slow', async () => { await new Promise((done) => setTimeout(done, 300)) })
+    })
     export const fresh = dag('fresh', {}, () => {
       const a = task('a', { isolation: 'fresh' }, () => process.pid)
       task('b', { inputs: undefined, isolation: 'fresh', after: [a] }, () => process.pid)
@@ -236,6 +248,44 @@ test('ready tasks start by priority_weight', async () => {
   const attempts = await fixture.attempts('priorities', 'run')
   const byStart = attempts.sort((a, b) => a.start_date!.getTime() - b.start_date!.getTime())
   expect(byStart.map((attempt) => attempt.task_id)).toEqual(['w5', 'w3', 'w1'])
+})
+
+async function ask(dagRunId: number, command: 'cancel' | 'clear', taskIds: string[] = []): Promise<void> {
+  await fixture.db.query(
+    'insert into run_command (dag_run_id, command, arguments, actor) values ($1, $2, $3, $4)',
+    [dagRunId, command, JSON.stringify({ task_ids: taskIds }), 'test'],
+  )
+  await fixture.db.query(`select pg_notify('branchline', 'commands')`)
+}
+
+test('a run past its dagrunTimeout fails and says so, and one that is cleared has all of its time again', async () => {
+  const dagRunId = await fixture.trigger('hasty', 'run', { isSlow: true })
+  expect(await fixture.ended('hasty', 'run')).toBe('failed')
+  const [attempt] = await fixture.attempts('hasty', 'run')
+  expect(attempt!.error!.message).toContain('dagrunTimeout')
+  // Its parameters are changed behind the scheduler's back, so that the second attempt does not wait.
+  await fixture.db.query(`update dag_run set params = '{}' where dag_run_id = $1`, [dagRunId])
+  await ask(dagRunId, 'clear', ['waits'])
+  await eventually('the second attempt', async () => (await fixture.attempts('hasty', 'run')).length === 2)
+  expect(await fixture.ended('hasty', 'run')).toBe('success')
+})
+
+test('a clear that comes as the run ends is fulfilled, with its retries', async () => {
+  const dagRunId = await fixture.trigger('late', 'run')
+  await eventually('the last attempt runs', async () => {
+    const attempts = await fixture.attempts('late', 'run')
+    return attempts.some(
+      ({ task_id, try_number, state }) => task_id === 'fails' && try_number === 2 && state === 'running',
+    )
+  })
+  await ask(dagRunId, 'clear', ['fails'])
+  await eventually('the attempts of both rounds', async () => {
+    const attempts = await fixture.attempts('late', 'run')
+    return attempts.filter(({ task_id, state }) => task_id === 'fails' && state === 'failed').length >= 4
+  })
+  expect(await fixture.ended('late', 'run')).toBe('failed')
+  const { rows } = await fixture.db.query('select 1 from run_command')
+  expect(rows).toEqual([])
 })
 
 test('isolation fresh gives each attempt a process of its own', async () => {

@@ -1,9 +1,10 @@
 // A scheduler in this process on a database and a directory of its own, with the real loader, executor and task
 // runners: what a test of the scheduler needs, and the questions that it asks of the world afterwards.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { loadConfig } from '../../runtime/config.ts'
+import type { LoadResult } from '../../runtime/loader/load-result.ts'
 import { createLoader } from '../../runtime/loader/loader.ts'
 import { createLogger } from '../../runtime/log.ts'
 import { attemptLogPath, type LogLine } from '../../runtime/log-line.ts'
@@ -49,16 +50,23 @@ export interface SchedulerFixture extends AsyncDisposable {
 export async function startScheduler(
   modules: Record<string, string>,
   env: Record<string, string> = {},
+  options: {
+    /** Makes the source a link `current` to this folder of the modules. */
+    publish?: string
+    aroundLoad?: (load: () => Promise<LoadResult>) => Promise<LoadResult>
+  } = {},
 ): Promise<SchedulerFixture> {
   const directory = mkdtempSync(join(tmpdir(), 'branchline-scheduler-'))
   const database = await createTestDatabase()
   const db = openDatabase(database.url)
   await migrate(db)
-  const sourcePath = join(directory, 'source')
+  const modulesFolder = join(directory, 'source')
   for (const [file, text] of Object.entries(modules)) {
-    mkdirSync(dirname(join(sourcePath, file)), { recursive: true })
-    writeFileSync(join(sourcePath, file), text)
+    mkdirSync(dirname(join(modulesFolder, file)), { recursive: true })
+    writeFileSync(join(modulesFolder, file), text)
   }
+  const sourcePath = options.publish === undefined ? modulesFolder : join(modulesFolder, 'current')
+  if (options.publish !== undefined) symlinkSync(options.publish, sourcePath)
   const { values: config } = loadConfig({
     env: { BRANCHLINE_DATA_DIR: join(directory, 'data'), BRANCHLINE_LOCAL_EXECUTOR_SLOTS: '2', ...env },
     cwd: directory,
@@ -79,7 +87,7 @@ export async function startScheduler(
     db,
     config,
     sourcePath,
-    load: () => loader.load(),
+    load: () => (options.aroundLoad ?? ((load) => load()))(() => loader.load()),
     env: process.env,
     log,
   })

@@ -426,6 +426,9 @@ begin
     expected := json_array_length(p_runs);
     update dag_run r
     set state = c.state,
+        -- A run that had ended begins anew, with all of its dagrun_timeout before it.
+        start_date = case when c.state = 'running' and r.end_date is not null then clock_timestamp()
+          else r.start_date end,
         end_date = case when c.state = 'running' then null else coalesce(r.end_date, clock_timestamp()) end,
         scheduler_id = case when c.state = 'running' then p_scheduler_id else null end
     from json_to_recordset(p_runs) as c (dag_run_id bigint, state text)

@@ -413,6 +413,7 @@ function endedError(
   if (cancelReason !== null) {
     const why = {
       timeout: 'it took longer than its execution timeout',
+      run_timeout: "its run took longer than its Dag's dagrunTimeout",
       cancelled: 'it was cancelled',
       shutdown: 'the scheduler shut down',
     }

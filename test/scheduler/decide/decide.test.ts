@@ -75,8 +75,8 @@ test('a cancelled run skips what was not begun, fails what waits for a retry, an
   const run = new RunInMemory(graphOfEdges(edges, { fields: { a: { retries: 1 }, b: { retries: 1 } } }))
   run.happen(finish(1, 1, 'failed'))
   const none = { from: 'none', to: 'skipped', maxTries: 1, hasRow: false }
-  expect(run.happen({ type: 'cancel', reason: 'timeout' })).toEqual([
-    { type: 'cancel_attempt', task: 0, tryNumber: 1, reason: 'timeout' },
+  expect(run.happen({ type: 'cancel', reason: 'run_timeout' })).toEqual([
+    { type: 'cancel_attempt', task: 0, tryNumber: 1, reason: 'run_timeout' },
     { type: 'set', task: 1, from: 'up_for_retry', to: 'failed', maxTries: 2, hasRow: true },
     { type: 'set', task: 3, ...none },
     { type: 'set', task: 2, ...none },
