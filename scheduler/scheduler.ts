@@ -8,7 +8,7 @@ import type { Config } from '../runtime/config.ts'
 import type { LoadResult } from '../runtime/loader/load-result.ts'
 import type { Logger } from '../runtime/log.ts'
 import type { CommitRefusal } from './database/commit-changes.ts'
-import type { Connection, Database } from './database/connection.ts'
+import { type Connection, type Database, openDatabase } from './database/connection.ts'
 import { makeDueRuns } from './database/make-due-runs.ts'
 import { changesChannel, channel, dagsChanged, type Wake } from './database/notifications.ts'
 import { leaseCommandedRuns, readRunCommands } from './database/run-commands.ts'
@@ -73,6 +73,9 @@ export async function createScheduler(deps: {
   const leaseTtlMs = config.scheduler_lease_ttl
   const schedulerId = await registerScheduler(db, { hostname: hostname(), pid: process.pid, leaseTtlMs })
   const log = deps.log.child({ scheduler_id: schedulerId })
+  // One connection for the lease and for starting runs, used several times a second: its plans are always at hand.
+  // One that a pool opens anew takes milliseconds to start a run, which is what a trigger would wait for.
+  const control = openDatabase(db.url, { max: 1, applicationName: 'branchline scheduler' })
   const lost = Promise.withResolvers<CommitRefusal>()
   const bundlesDir = join(config.data_dir, 'bundles')
   const runnersDir = join(config.data_dir, 'runners')
@@ -174,7 +177,7 @@ export async function createScheduler(deps: {
     })
 
   const startPass = createTakePass('start-runs', async () => {
-    const rows = await startRuns(db, schedulerId, startAtOnce)
+    const rows = await startRuns(control, schedulerId, startAtOnce)
     if (rows.length > 0) await takeNewRuns(takeDeps, rows)
     if (rows.length === startAtOnce) startPass.wake()
   })
@@ -252,7 +255,7 @@ export async function createScheduler(deps: {
     if (hasLoadFailed && !loadPass.isRunning()) loadPass.wake()
   }
   const keeper: LeaseKeeper = createLeaseKeeper({
-    db,
+    db: control,
     schedulerId,
     leaseTtlMs,
     onBeat,
@@ -313,6 +316,7 @@ export async function createScheduler(deps: {
       await worktrees.stop()
       await releaseScheduler(db, schedulerId).catch(() => {})
       await listener?.close()
+      await control.close()
       log.info('scheduler stopped')
     },
   }

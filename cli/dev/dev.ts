@@ -71,7 +71,11 @@ export async function runDev(options: DevOptions): Promise<void> {
   const news = createLiveNews({ api: createApi({ url: webUrl }), linkPath, style, print: output.say })
   const parts = partsOf(options, plan, output, news)
   const supervisor = createSupervisor({ parts, log: output.log })
-  const onAbort = () => void supervisor.stop()
+  const onAbort = () => {
+    void supervisor.stop()
+    // The first load is not waited for any longer either: nothing is there that could tell of it.
+    void news.stop()
+  }
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     terminal.note(style('dim', `Branchline is starting: ${parts.map(({ name }) => name).join(', ')} …`))

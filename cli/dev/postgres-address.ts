@@ -28,9 +28,10 @@ export async function loopbackAddress(place: {
   port: number | undefined
 }): Promise<PostgresAddress> {
   const portFile = join(place.directory, 'port')
-  const kept = Number(await readFile(portFile, 'utf8').catch(() => ''))
-  const wanted = place.port ?? kept
-  if (wanted !== 0) {
+  // Anything but a port, of a file that was damaged, is none.
+  const [kept] = /^[1-9]\d{0,4}(?=\n$)/.exec(await readFile(portFile, 'utf8').catch(() => '')) ?? []
+  const wanted = place.port ?? Number(kept ?? 0)
+  if (wanted !== 0 && wanted <= 65_535) {
     // Held by this directory's own server, which will be adopted or stopped, it counts as free.
     if (wanted === (await runningPort(place.dataDirectory))) return { host, port: wanted }
     if ((await freePort(host, wanted)) !== undefined) return { host, port: wanted }

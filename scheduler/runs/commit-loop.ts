@@ -33,7 +33,7 @@ export function createCommitLoop(deps: {
   db: Database
   schedulerId: number
   leaseTtlMs: number
-  /** After each commit, before the next begins. */
+  /** After each commit, in their order; the next may be under way by then. */
   onMade: (batch: PendingBatch) => void
   /** The lease is lost, or rows are not as they were left: nothing more is committed. Called once. */
   onRefused: (refusal: CommitRefusal, error: unknown) => void
@@ -63,18 +63,29 @@ export function createCommitLoop(deps: {
   async function commitPending(): Promise<void> {
     if (isCommitting) return
     isCommitting = true
+    let made: PendingBatch | undefined
     while (!isOver && pendingSince !== undefined) {
-      const batch = pending
-      underWaySince = pendingSince
-      pending = createPendingBatch()
-      pendingSince = undefined
-      batch.changes.started = [...batch.started.values()]
-      commitNumber += 1
-      if (!(await commitUntilMade(batch))) break
+      const batch = takePending()
+      const isMade = commitUntilMade(batch)
+      // While Postgres works on this one, the one before is acted on: together they take the longer of both.
+      if (made) deps.onMade(made)
+      made = undefined
+      if (!(await isMade)) break
       underWaySince = undefined
-      deps.onMade(batch)
+      if (pendingSince === undefined) deps.onMade(batch)
+      else made = batch
     }
     isCommitting = false
+  }
+
+  function takePending(): PendingBatch {
+    const batch = pending
+    underWaySince = pendingSince
+    pending = createPendingBatch()
+    pendingSince = undefined
+    batch.changes.started = [...batch.started.values()]
+    commitNumber += 1
+    return batch
   }
 
   /** @returns false where it was refused, or the loop was stopped while the database was away */

@@ -33,6 +33,16 @@ test('a trigger makes a queued run of the present version and wakes schedulers',
   expect([again.status, again.body.code]).toEqual([409, 'CONFLICT'])
 })
 
+test('params that Postgres cannot keep are refused', async () => {
+  await using api = await startApi()
+  await insertDag(api.db, 'daily')
+  const deep = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000))
+  for (const params of [{ a: 'a \0 b' }, { a: deep }]) {
+    const { status, body } = await api.post(runs, { params })
+    expect([status, body.code]).toEqual([400, 'INVALID_INPUT'])
+  }
+})
+
 test('a trigger needs no body and names the run itself', async () => {
   await using api = await startApi()
   await insertDag(api.db, 'daily')

@@ -201,7 +201,9 @@ create table audit_event (
 -- The Dag's row is locked before its running runs are counted, each statement with a snapshot of its own, so two
 -- schedulers never start one run too many; a Dag that another scheduler is busy with is left to it.
 create function start_dag_runs(p_scheduler_id bigint, p_limit integer) returns setof dag_run
-language plpgsql as $$
+language plpgsql
+set plan_cache_mode = force_generic_plan
+as $$
 declare
   dag_ids text[];
 begin

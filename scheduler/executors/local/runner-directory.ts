@@ -74,7 +74,8 @@ export function namedProcess(directory: string): RunnerProcessRow | null {
 
 export interface JournalEntry {
   startMs: number
-  pid: number
+  /** null where the file that names the process was lost, as on a crash of the machine. */
+  pid: number | null
   finish: FinishReport | null
 }
 
@@ -82,13 +83,12 @@ export interface JournalEntry {
 export function readJournal(directory: string): Map<string, JournalEntry> {
   const entries = new Map<string, JournalEntry>()
   let text: string
-  let pid = -1
   try {
     text = readFileSync(journalFile(directory), 'utf8')
-    pid = (JSON.parse(readFileSync(processFile(directory), 'utf8')) as RunnerProcessRow).pid
   } catch {
     return entries
   }
+  const pid = namedProcess(directory)?.pid ?? null
   for (const line of text.split('\n').slice(0, -1)) {
     const report = parseReport(line)
     if (report?.type === 'start')

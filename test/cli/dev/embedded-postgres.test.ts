@@ -165,6 +165,15 @@ test('a kept port that another program took is replaced; a port that was asked f
   await expect(start({ port: taken })).rejects.toThrow(`port ${taken} for the embedded Postgres is in use`)
 })
 
+test('a port file that was damaged is made anew', async () => {
+  await using own = await ownDirectory()
+  await writeFile(join(own.path, 'port'), 'garbage\n')
+  const server = await startEmbeddedPostgres({ directory: own.path, log })
+  const { port } = new URL(server.url)
+  expect(await readFile(join(own.path, 'port'), 'utf8')).toBe(`${port}\n`)
+  await server.stop()
+})
+
 test('a data directory of another version is refused with both versions and a remedy', async () => {
   await using own = await ownDirectory()
   await mkdir(join(own.path, 'data'))

@@ -173,3 +173,20 @@ test('a runner that cannot be named on disk is given up, and the scheduler lives
   await eventually('two tries', () => logged.filter(isTold).length > 1)
   expect(reports).toEqual([])
 })
+
+test('what began is known from the journal alone, also past a line that was cut', async () => {
+  const gone = await startExecutor(1)
+  gone.dispatch([order('done')])
+  await eventually('an attempt', () => finished('done'))
+  await gone.stop(0)
+  const [runner] = readdirSync(join(runnersDir, '1'))
+  const path = (name: string) => join(runnersDir, '1', runner!, name)
+  writeFileSync(path('process'), '')
+  const [start] = readFileSync(path('journal'), 'utf8').split('\n')
+  writeFileSync(path('journal'), `{"type":"fin\n${start}\n`)
+  const adopter = await startExecutor(2)
+  const [adoption] = await adopter.adopt(1, [
+    { attempt_id: 'done', token: 'token', log_path: join(directory, 'log') },
+  ])
+  expect(adoption!.fate).toBe('lost')
+})
