@@ -24,23 +24,47 @@ export async function endProcessGroup(group: number): Promise<void> {
   }
 }
 
+/**
+ * A question to ask again and again: does the group have a running member beside its leader? After the first time it
+ * reads only of processes that are new: none comes into a group but as a child of a member.
+ */
+export function createGroupLook(leader: number): () => boolean {
+  let strangers = new Set<string>()
+  return () => {
+    if (process.platform !== 'linux') return hasListedMember(leader, leader)
+    const pids = processIds()
+    strangers = new Set(pids.filter((pid) => strangers.has(pid)))
+    return pids.some((pid) => {
+      if (strangers.has(pid) || Number(pid) === leader) return false
+      if (isRunningIn(leader, pid)) return true
+      strangers.add(pid)
+      return false
+    })
+  }
+}
+
 /** Zombies do not count: where nobody reaps them they stay for ever. */
 function hasRunningMember(group: number): boolean {
-  if (process.platform !== 'linux') {
-    const listed = spawnSync('ps', ['-A', '-o', 'pgid=,stat='], { encoding: 'utf8' }).stdout ?? ''
-    return [...listed.matchAll(/^\s*(\d+)\s+(\w)/gm)].some(
-      ([, itsGroup, state]) => Number(itsGroup) === group && state !== 'Z',
-    )
+  if (process.platform !== 'linux') return hasListedMember(group)
+  return processIds().some((pid) => isRunningIn(group, pid))
+}
+
+const processIds = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+
+function isRunningIn(group: number, pid: string): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // `pid (name) state parent group …`; the name may hold spaces and brackets.
+    const [state, , itsGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(itsGroup) === group && state !== 'Z' && state !== 'X'
+  } catch {
+    return false // it ended between the listing and the reading
   }
-  return readdirSync('/proc').some((name) => {
-    if (!/^\d+$/.test(name)) return false
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
-      // `pid (name) state parent group …`; the name may hold spaces and brackets.
-      const [state, , itsGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      return Number(itsGroup) === group && state !== 'Z' && state !== 'X'
-    } catch {
-      return false // it ended between the listing and the reading
-    }
-  })
+}
+
+function hasListedMember(group: number, but?: number): boolean {
+  const listed = spawnSync('ps', ['-A', '-o', 'pid=,pgid=,stat='], { encoding: 'utf8' }).stdout ?? ''
+  return [...listed.matchAll(/^\s*(\d+)\s+(\d+)\s+(\w)/gm)].some(
+    ([, pid, itsGroup, state]) => Number(itsGroup) === group && state !== 'Z' && Number(pid) !== but,
+  )
 }

@@ -182,6 +182,8 @@ export async function createScheduler(deps: {
     if (rows.length === startAtOnce) startPass.wake()
   })
   const duePass = createPass('make-due-runs', log, async () => {
+    // Not before it is known what the source has: Dags of another one may stand in the database.
+    if (!hasLoaded) return
     if ((await makeDueRuns(db, Date.now())) > 0) startPass.wake()
   })
   const commandPass = createTakePass('run-commands', async () => {
@@ -206,6 +208,7 @@ export async function createScheduler(deps: {
   })
   /** Set where loading failed half way, as it does while Postgres is away: the next beat has it tried again. */
   let hasLoadFailed = false
+  let hasLoaded = false
   const loadPass = createPass('load-dags', log, async () => {
     hasLoadFailed = true
     const load = await loadDags({
@@ -220,6 +223,7 @@ export async function createScheduler(deps: {
     // Nothing is published yet, or something else by now: the watcher tells.
     if (!load) return
     loadedPath = load.source_path
+    hasLoaded = true
     await db.query('select pg_notify($1, $2)', [changesChannel, dagsChanged])
     duePass.wake()
     holdPass.wake()

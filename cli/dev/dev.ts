@@ -122,9 +122,12 @@ function syncUrl(port: number): string {
   return `http://127.0.0.1:${port}/sync`
 }
 
+/** How often the demonstration repository is looked at beside its hook. */
+const demoPeriod = '10s'
+
 /** In the order in which they start. */
 function partsOf(options: DevOptions, plan: Plan, output: DevOutput, news: LiveNews): Part[] {
-  const { config, env, period } = options
+  const { config, env } = options
   const { source, demo, state, dataDir, syncPort: port } = plan
   const { log, onLine } = output
   let databaseUrl = config.values.database_url
@@ -132,6 +135,8 @@ function partsOf(options: DevOptions, plan: Plan, output: DevOutput, news: LiveN
   if (source.type === 'repository') {
     // First, since it needs nothing, and a wrong URL is the likeliest mistake. The demonstration looks at its own history.
     const depth = demo === undefined ? 1 : 0
+    // Its own hook tells of each push: looking is only the net, and costs a git process each time.
+    const period = options.period ?? (demo === undefined ? undefined : demoPeriod)
     parts.push(syncPartFor({ source, state, root: join(dataDir, 'sync'), port, period, depth, env, onLine }))
   }
   if (databaseUrl === null) {

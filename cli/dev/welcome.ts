@@ -107,8 +107,8 @@ function hintLines(welcome: Welcome, style: Style): string[] {
   ]
 }
 
-/** Works with every sed, shell and git; a second time there is nothing to commit. */
+/** Works with every sed, shell and git, and each time: what it changed it changes back. */
 function demoEdit(clone: string): string {
   const path = /^[\w./-]+$/.test(clone) ? clone : `'${clone.replaceAll("'", "'\\''")}'`
-  return `sed -i.bak 's/Hello/Bonjour/' ${path}/hello.ts && git -C ${path} commit -qam 'Say Bonjour' && git -C ${path} push -q`
+  return `sed -i.bak -e 's/Hello/Bonjour/' -e t -e 's/Bonjour/Hello/' ${path}/hello.ts && git -C ${path} commit -qam 'Greet otherwise' && git -C ${path} push -q`
 }

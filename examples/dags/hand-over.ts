@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bash, dag, task } from 'branchline'
 
-const directory = join(tmpdir(), 'branchline-hand-over')
+// One for each user of the machine.
+const directory = join(tmpdir(), `branchline-hand-over-${process.getuid?.() ?? 'shared'}`)
 
 export default dag(
   'hand-over',
@@ -16,7 +17,7 @@ export default dag(
     bash(
       'deliver',
       `file="$DIRECTORY/$BRANCHLINE_RUN_ID.txt"
-       mkdir -p "$DIRECTORY"
+       mkdir -p "$DIRECTORY" && rm -f "$file.part"
        for word in three two one; do echo "$word" | tee -a "$file.part"; sleep 0.5; done
        mv "$file.part" "$file"`,
       { env: { DIRECTORY: directory } },

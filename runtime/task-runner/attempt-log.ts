@@ -50,15 +50,18 @@ function lineText(line: LogLine, fields: Record<string, unknown> | undefined): s
 }
 
 function jsonText(line: LogLine): string {
-  const seen = new WeakSet<object>()
-  return stringify(line, (_key, value: unknown) => {
-    if (value instanceof Error) return { name: value.name, message: value.message, stack: value.stack }
+  /** The objects around the value that is looked at, the outermost first. */
+  const around: unknown[] = []
+  return stringify(line, function (this: unknown, _key, value: unknown) {
     if (typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol')
       return String(value)
-    if (typeof value === 'object' && value !== null) {
-      if (seen.has(value)) return '[circular]'
-      seen.add(value)
-    }
-    return value
+    if (typeof value !== 'object' || value === null) return value
+    // `this` holds the value: what came after it was left meanwhile.
+    while (around.length > 0 && around.at(-1) !== this) around.pop()
+    if (around.includes(value)) return '[circular]'
+    const shown =
+      value instanceof Error ? { name: value.name, message: value.message, stack: value.stack } : value
+    around.push(shown)
+    return shown
   })
 }

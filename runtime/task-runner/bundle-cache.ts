@@ -1,5 +1,6 @@
 // The Dags of imported bundles, by content. A bundle is imported once for each directory that its code is to see
-// as its own; the same content from another commit's directory is another import.
+// as its own; the same content from another commit's directory is another import. Node keeps a failed import as well,
+// with every module below it, so that another try needs another process.
 import { pathToFileURL } from 'node:url'
 import type { Dag } from '../authoring/dag.ts'
 import { dagsOf } from '../authoring/dags-of.ts'
@@ -24,7 +25,6 @@ export function createBundleCache(): BundleCache {
       if (!dags) {
         dags = importBundle(path, sourcePath)
         imported.set(key, dags)
-        dags.catch(() => imported.delete(key))
       }
       const dag = (await dags).get(dagId)
       if (!dag) throw new Error(`the module does not make Dag '${dagId}' when it is imported here`)

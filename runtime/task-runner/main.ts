@@ -28,8 +28,9 @@ const journalFd = openSync(join(settings.directory, 'journal'), 'a')
 /**
  * A pipe that is full makes a synchronous write fail with EAGAIN where the other end made it non-blocking. Any other
  * failure (nobody reads any more, a full disk) ends the runner: what it cannot report did not happen.
+ * @returns how many bytes that was
  */
-function writeAll(fd: number, text: string): void {
+function writeAll(fd: number, text: string): number {
   const bytes = Buffer.from(text)
   for (let offset = 0; offset < bytes.length; ) {
     try {
@@ -39,14 +40,22 @@ function writeAll(fd: number, text: string): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
     }
   }
+  return bytes.length
 }
 
+/**
+ * Results stand in the journal, and whoever adopts this runner's attempts reads all of it. Larger: that takes
+ * longer; smaller: runners with large results are replaced more often.
+ */
+const maxJournalBytes = 64 * 1024 * 1024
+
+let journalBytes = 0
 let journalText = ''
 let reportsText = ''
 
 /** What was reported leaves; the journal has it first. */
 function flush(): void {
-  if (journalText !== '') writeAll(journalFd, journalText)
+  if (journalText !== '') journalBytes += writeAll(journalFd, journalText)
   if (reportsText !== '') writeAll(reportsFd, reportsText)
   journalText = ''
   reportsText = ''
@@ -69,7 +78,8 @@ function killGroup(): void {
 }
 
 const rawOutput = createRawOutput(1, openSync(join(settings.directory, 'output-position'), 'w'))
-const runner = createTaskRunner({ settings, rawOutput, report, onBroken: killGroup })
+const isJournalFull = () => journalBytes > maxJournalBytes
+const runner = createTaskRunner({ settings, rawOutput, report, isJournalFull, onBroken: killGroup })
 process.on('uncaughtException', (error) => runner.uncaught(error))
 process.on('unhandledRejection', (error) => runner.uncaught(error))
 // The terminal's ctrl-C and a supervisor's SIGTERM are the scheduler's business; it tells the runner what to do.

@@ -9,6 +9,9 @@ import { StringDecoder } from 'node:string_decoder'
 /** A file above this is emptied between attempts. */
 const truncateAboveBytes = 1024 * 1024
 const readChunkBytes = 64 * 1024
+/** Characters after which a line that has no end yet is cut into several, so that it need not fit into memory. */
+const maxLineLength = 1024 * 1024
+const newline = 0x0a
 
 export interface RawOutput {
   /** Forgets what came while no attempt ran; empties a large file. */
@@ -22,14 +25,28 @@ export interface RawOutput {
  * @param positionFd where the count of moved bytes is kept, as a decimal number padded to 16 digits
  */
 export function createRawOutput(fd: number, positionFd: number): RawOutput {
+  /** Bytes read, and of these those that were handed over. */
   let position = 0
+  let moved = 0
   let partial = ''
   const savePosition = () => {
-    const moved = position - Buffer.byteLength(partial)
     writeSync(positionFd, String(moved).padStart(16, '0'), 0)
   }
   let decoder = new StringDecoder('utf8')
   const chunk = Buffer.alloc(readChunkBytes)
+
+  function take(bytes: Buffer, onLine: (line: string) => void): void {
+    const lines = (partial + decoder.write(bytes)).split('\n')
+    partial = lines.pop()!
+    moved = lines.length === 0 ? moved : position + bytes.lastIndexOf(newline) + 1
+    position += bytes.length
+    for (const line of lines) onLine(line)
+    if (partial.length < maxLineLength) return
+    moved = position
+    onLine(partial)
+    partial = ''
+  }
+
   return {
     skip() {
       const { size } = fstatSync(fd)
@@ -41,25 +58,27 @@ export function createRawOutput(fd: number, positionFd: number): RawOutput {
         ftruncateSync(fd, 0)
         position = 0
       }
+      moved = position
       savePosition()
     },
     drain(onLine, isEnd = false) {
-      if (fstatSync(fd).size > position) {
-        for (let length = readSync(fd, chunk, 0, chunk.length, position); length > 0; ) {
-          position += length
-          partial += decoder.write(chunk.subarray(0, length))
-          length = readSync(fd, chunk, 0, chunk.length, position)
+      // No further than it goes now: somebody may write faster than this reads.
+      const { size } = fstatSync(fd)
+      if (size > position) {
+        while (position < size) {
+          const length = readSync(fd, chunk, 0, Math.min(chunk.length, size - position), position)
+          if (length === 0) break
+          take(chunk.subarray(0, length), onLine)
         }
-        const lines = partial.split('\n')
-        partial = lines.pop()!
-        for (const line of lines) onLine(line)
         savePosition()
       }
-      if (isEnd && partial !== '') {
-        onLine(partial)
-        partial = ''
-        savePosition()
-      }
+      if (!isEnd) return
+      partial += decoder.end()
+      if (partial === '') return
+      moved = position
+      onLine(partial)
+      partial = ''
+      savePosition()
     },
   }
 }

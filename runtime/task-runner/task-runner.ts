@@ -27,8 +27,11 @@ import type { RawOutput } from './raw-output.ts'
 /** How often raw output of a running attempt is moved into its log. Larger: `tail -f` lags; smaller: idle cost. */
 const rawOutputIntervalMs = 50
 
-/** Reading the resident size costs as much as a small attempt. */
-const attemptsPerSizeCheck = 64
+/**
+ * The resident size is read after an attempt, but not again within this time, since reading it costs as much as a
+ * small attempt. Larger: a runner may grow further before it is replaced.
+ */
+const sizeCheckIntervalMs = 100
 
 export interface TaskRunner {
   run(attempts: AttemptOrder[]): void
@@ -60,10 +63,12 @@ export function createTaskRunner(deps: {
   settings: RunnerSettings
   rawOutput: RawOutput
   report: (report: RunnerReport) => void
+  /** Whoever adopts this runner's attempts would have to read too much. */
+  isJournalFull: () => boolean
   /** An attempt cannot be ended properly (its log cannot be written): this runner is of no more use. */
   onBroken: () => void
 }): TaskRunner {
-  const { settings, rawOutput, report, onBroken } = deps
+  const { settings, rawOutput, report, isJournalFull, onBroken } = deps
   const bundles = createBundleCache()
   const leftovers = createLeftovers()
   const areBuiltinsReplaced = watchBuiltins()
@@ -72,6 +77,7 @@ export function createTaskRunner(deps: {
   let isPumping = false
   let attemptCount = 0
   let isDoubtful = false
+  let sizeReadAt = 0
 
   const moveRawOutput = (isEnd = false) =>
     rawOutput.drain((line) => current?.log.write('info', 'stdout', line), isEnd)
@@ -106,6 +112,7 @@ export function createTaskRunner(deps: {
     current = undefined
     attemptCount += 1
     isDoubtful ||= isWornOut() || areBuiltinsReplaced() || (leftovers.found() && (await leftovers.remain()))
+    isDoubtful ||= leftovers.hasProcesses()
     report({
       type: 'finish',
       attempt_id: order.attempt_id,
@@ -120,8 +127,11 @@ export function createTaskRunner(deps: {
 
   async function execute(order: AttemptOrder, log: AttemptLog, signal: AbortSignal): Promise<Outcome> {
     const bundle = { hash: order.bundle_hash, path: order.bundle_path, sourcePath: order.source_path }
-    if (process.cwd() !== order.source_path) process.chdir(order.source_path)
-    const dag = await bundles.dag(bundle, order.dag_id)
+    enterSource(order)
+    const dag = await bundles.dag(bundle, order.dag_id).catch((error: unknown) => {
+      isDoubtful = true
+      throw error
+    })
     const definition = dag.tasks.get(order.task_id)
     if (!definition)
       throw new Error(`Dag '${order.dag_id}' has no task '${order.task_id}' when it is imported here`)
@@ -139,9 +149,30 @@ export function createTaskRunner(deps: {
   }
 
   function isWornOut(): boolean {
-    if (attemptCount >= settings.max_attempts) return true
-    if (attemptCount % attemptsPerSizeCheck !== 0) return false
+    if (attemptCount >= settings.max_attempts || isJournalFull()) return true
+    const now = performance.now()
+    if (now - sizeReadAt < sizeCheckIntervalMs) return false
+    sizeReadAt = now
     return process.memoryUsage.rss() > settings.max_rss_mb * 1024 * 1024
+  }
+
+  /**
+   * The working directory is that of the run's commit.
+   * @throws Error where it cannot be entered
+   */
+  function enterSource({ source_path: path, commit_sha: sha }: AttemptOrder): void {
+    try {
+      // Asking where we are fails in a directory that was removed meanwhile.
+      process.chdir(path)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      const what = sha === null ? `the source directory ${path}` : `the directory ${path} of commit ${sha}`
+      if (code !== 'ENOENT') throw new Error(`${what} cannot be entered: ${message}`, { cause: error })
+      throw new Error(
+        `${what} is gone on this machine, and the run goes on with no other: trigger a new run, or bring the directory back (push that commit to the branch that sync follows) and clear the task`,
+        { cause: error },
+      )
+    }
   }
 
   /** @throws Error where the result is longer than may be kept */

@@ -7,7 +7,7 @@ import { processStartTime } from '../../../runtime/process-start.ts'
 import type { Adoption, Orphan } from '../executor.ts'
 import {
   closeSchedulerDirectory,
-  type JournalEntry,
+  type Journal,
   namedProcess,
   readJournal,
   runnerDirectories,
@@ -25,45 +25,51 @@ export async function adoptLocal(deps: {
   const directories = runnerDirectories(runnersDir, schedulerId)
   if (directories === null) {
     // Nothing of that scheduler is on this machine. It cannot be told what began, so nothing is begun again.
-    return orphans.map(({ attempt_id }) => ({
-      attempt_id,
-      fate: 'lost',
-      error: {
-        name: 'AttemptLost',
-        message: `the scheduler ${schedulerId} that ran this attempt is gone, and its machine is not this one`,
-        stack: null,
-      },
-    }))
+    return orphans.map((orphan) =>
+      lost(
+        orphan,
+        `the scheduler ${schedulerId} that ran this attempt is gone, and its machine is not this one`,
+      ),
+    )
   }
   await endRunners(directories, log)
-  const journals = directories.map((directory) => ({ directory, journal: readJournal(directory) }))
-  const adoptions = orphans.map((orphan): Adoption => {
-    const found = journals.find(({ journal }) => journal.has(orphan.attempt_id))
-    if (!found) return { attempt_id: orphan.attempt_id, fate: 'not_begun' }
-    return adoption(orphan, found.directory, found.journal.get(orphan.attempt_id)!)
+  const attemptIds = new Set(orphans.map(({ attempt_id }) => attempt_id))
+  const runners: Runner[] = []
+  for (const directory of directories)
+    runners.push({ directory, journal: await readJournal(directory, attemptIds) })
+  const { fault } = runners.find(({ journal }) => journal.fault !== null)?.journal ?? { fault: null }
+  if (fault !== null) log.error({ fault }, 'what a scheduler that is gone ran cannot be read')
+  return orphans.map((orphan): Adoption => {
+    const { attempt_id } = orphan
+    const runner = runners.find(({ journal }) => journal.entries.has(attempt_id))
+    if (runner) return adoption(orphan, runner)
+    if (fault === null) return { attempt_id, fate: 'not_begun' }
+    return lost(
+      orphan,
+      `the scheduler that had this attempt ended, and whether it had begun is not known: ${fault}`,
+    )
   })
-  return adoptions
 }
 
-function adoption(orphan: Orphan, directory: string, entry: JournalEntry): Adoption {
+interface Runner {
+  directory: string
+  journal: Journal
+}
+
+function adoption(orphan: Orphan, { directory, journal }: Runner): Adoption {
   const { attempt_id } = orphan
-  if (entry.finish && entry.finish.token === orphan.token) {
-    return {
-      attempt_id,
-      fate: 'finished',
-      report: { ...entry.finish, hostname: hostname(), pid: entry.pid },
-    }
+  const { finish } = journal.entries.get(attempt_id)!
+  if (finish && finish.token === orphan.token) {
+    const pid = namedProcess(directory)?.pid ?? null
+    return { attempt_id, fate: 'finished', report: { ...finish, hostname: hostname(), pid } }
   }
   saveLastOutput(directory, orphan.log_path)
-  return {
-    attempt_id,
-    fate: 'lost',
-    error: {
-      name: 'AttemptLost',
-      message: 'the scheduler that ran this attempt ended, and the attempt was ended with it',
-      stack: null,
-    },
-  }
+  const why = journal.fault === null ? '' : `, or its end cannot be told: ${journal.fault}`
+  return lost(orphan, `the scheduler that ran this attempt ended, and the attempt was ended with it${why}`)
+}
+
+function lost({ attempt_id }: Orphan, message: string): Adoption {
+  return { attempt_id, fate: 'lost', error: { name: 'AttemptLost', message, stack: null } }
 }
 
 /**

@@ -22,8 +22,8 @@ import type { DispatchOrder, Executor, ExecutorReport } from '../executor.ts'
 import { adoptLocal } from './adopt-local.ts'
 import { isStopped } from './is-stopped.ts'
 import { createReaper } from './reaper.ts'
-import { saveLastOutput, schedulerDirectory } from './runner-directory.ts'
-import { type RunnerProcess, startRunnerProcess } from './runner-process.ts'
+import { outputTail, saveLastOutput, schedulerDirectory } from './runner-directory.ts'
+import { type RunnerExit, type RunnerProcess, startRunnerProcess } from './runner-process.ts'
 
 export interface LocalExecutorSettings {
   /** Attempts at once, and so runners. */
@@ -51,6 +51,8 @@ const idleRunnerMs = 60_000
 const tickMs = 25
 /** Until a runner that could not be started (a full disk, no memory) is tried again. */
 const restartRunnerMs = 1_000
+/** Of the output of a runner that ended before it was ready, in the scheduler's log. */
+const shownOutputBytes = 4_096
 
 interface Waiting extends DispatchOrder {
   sequence: number
@@ -98,7 +100,7 @@ export function createLocalExecutor(deps: {
     (a, b) => b.priorityWeight - a.priorityWeight || a.sequence - b.sequence,
   )
   /** Ids of waiting attempts that were cancelled meanwhile; they are dropped when they come up. */
-  const cancelledWaiting = new Map<string, CancelReason>()
+  const cancelledWaiting = new Set<string>()
   const waitingIds = new Set<string>()
   const runners = new Set<Runner>()
   /** Runners whose journals may still say something that is not committed. */
@@ -208,7 +210,7 @@ export function createLocalExecutor(deps: {
     runner.process.send({ type: 'revoke', attempt_ids: ids })
   }
 
-  function exited(runner: Runner, exit: { code: number | null; signal: NodeJS.Signals | null }): void {
+  function exited(runner: Runner, exit: RunnerExit): void {
     runners.delete(runner)
     // Its children may still run: the group is killed with it, begun or not.
     runner.process.kill()
@@ -233,8 +235,24 @@ export function createLocalExecutor(deps: {
         pid: runner.process.pid,
       })
     }
+    if (!runner.isReady && !runner.isRetiring) endedUnready(runner, exit)
     ended.push({ process: runner.process, at: Date.now() })
     scheduleFill()
+  }
+
+  /** The next one would most likely end as it did. */
+  function endedUnready({ process: { directory, pid } }: Runner, exit: RunnerExit): void {
+    let output = ''
+    try {
+      output = outputTail(directory, shownOutputBytes)
+    } catch {
+      // The directory was closed by one that adopted it, or removed.
+    }
+    log.warn(
+      { pid, exit_code: exit.code, signal: exit.signal, output },
+      'task runner ended before it was ready',
+    )
+    startAfter = Math.max(startAfter, Date.now() + restartRunnerMs)
   }
 
   /** What was given ahead and had not begun waits again. At shutdown it is left queued, for the next scheduler. */
@@ -254,16 +272,18 @@ export function createLocalExecutor(deps: {
     waiting.push({ ...dispatch, sequence })
   }
 
-  /** The next waiting attempt that nobody cancelled. */
-  function takeWaiting(): Waiting | undefined {
-    for (let next = waiting.pop(); next; next = waiting.pop()) {
-      const id = next.order.attempt_id
-      waitingIds.delete(id)
-      const reason = cancelledWaiting.get(id)
-      if (reason === undefined) return next
-      cancelledWaiting.delete(id)
+  /** The next waiting attempt that nobody cancelled; it stays first until `popWaiting`. */
+  function peekWaiting(): Waiting | undefined {
+    for (let next = waiting.peek(); next; next = waiting.peek()) {
+      if (!cancelledWaiting.delete(next.order.attempt_id)) return next
+      popWaiting()
     }
     return undefined
+  }
+
+  function popWaiting(): void {
+    const first = waiting.pop()
+    if (first) waitingIds.delete(first.order.attempt_id)
   }
 
   let isFillScheduled = false
@@ -280,12 +300,10 @@ export function createLocalExecutor(deps: {
   function fill(): void {
     if (isStopping) return
     const batches = new Map<Runner, DispatchOrder[]>()
-    while (waiting.length > 0) {
-      const isFresh = waiting.peek()!.isolation === 'fresh'
-      const runner = chooseRunner(isFresh)
+    for (let next = peekWaiting(); next; next = peekWaiting()) {
+      const runner = chooseRunner(next.isolation === 'fresh')
       if (!runner) break
-      const next = takeWaiting()
-      if (!next) break
+      popWaiting()
       runner.given.set(next.order.attempt_id, {
         dispatch: next,
         givenAt: Date.now(),
@@ -341,12 +359,13 @@ export function createLocalExecutor(deps: {
           revoke(runner)
         }
       }
-      const isSilent = now - runner.heardAt > settings.heartbeatTimeoutMs
-      if (isSilent && runner.given.size > 0 && isStopped(runner.process.pid)) {
+      const isSilent = silentMs(runner, now) > settings.heartbeatTimeoutMs
+      if (isSilent && isStopped(runner.process.pid)) {
         log.warn({ pid: runner.process.pid }, 'task runner is stopped and silent, killing it')
         runner.process.kill()
       }
-      if (isDeaf(runner, now)) {
+      // A task closed the descriptor by which it would hear. What it was given goes to another.
+      if (isSilent && !isBusy(runner)) {
         log.warn({ pid: runner.process.pid }, 'task runner begins nothing of what it was given, killing it')
         runner.process.kill()
       }
@@ -354,11 +373,13 @@ export function createLocalExecutor(deps: {
     }
   }
 
-  /** A task closed the descriptor by which it would hear. What it was given has not begun, and goes to another. */
-  function isDeaf(runner: Runner, now: number): boolean {
-    const [next] = runner.given.values()
-    return next?.startedAt === null && now - next.givenAt > settings.heartbeatTimeoutMs
+  /** Since it had something to say: it says nothing while it has nothing to do. */
+  function silentMs({ given, heardAt }: Runner, now: number): number {
+    const [first] = given.values()
+    return first ? now - Math.max(first.givenAt, heardAt) : 0
   }
+
+  const isBusy = ({ given }: Runner) => given.values().next().value?.startedAt != null
 
   const executor: Executor = {
     name: 'local',
@@ -374,7 +395,8 @@ export function createLocalExecutor(deps: {
     },
     cancel(attemptId, reason) {
       if (waitingIds.has(attemptId)) {
-        cancelledWaiting.set(attemptId, reason)
+        if (cancelledWaiting.has(attemptId)) return
+        cancelledWaiting.add(attemptId)
         const found = waiting.data.find(({ order }) => order.attempt_id === attemptId)!
         endUnbegun(found, reason)
         return
@@ -405,10 +427,7 @@ export function createLocalExecutor(deps: {
   return executor
 }
 
-function endedError(
-  exit: { code: number | null; signal: NodeJS.Signals | null },
-  cancelReason: CancelReason | null,
-): ErrorReport {
+function endedError(exit: RunnerExit, cancelReason: CancelReason | null): ErrorReport {
   const how = exit.signal === null ? `with exit code ${exit.code}` : `by ${exit.signal}`
   if (cancelReason !== null) {
     const why = {

@@ -20,6 +20,9 @@ done
 for one in $groups; do kill -s KILL -- "-$one" 2>/dev/null; done
 `
 
+/** Until a shell that could not be started (no file descriptors, no memory) is tried again. */
+const restartMs = 1_000
+
 export interface Reaper {
   start(): void
   /** @param group pid of a process group's leader */
@@ -36,14 +39,18 @@ export function createReaper(log: Logger): Reaper {
 
   const spawnShell = () => {
     shell = spawn('/bin/sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
-    shell.stdin!.on('error', () => {})
-    shell.on('error', (error) => log.error({ err: error }, 'reaper could not start'))
+    // Where no process could be started there may be no pipe to it either.
+    shell.stdin?.on('error', () => {})
+    shell.on('error', (error) => {
+      log.error({ err: error }, 'reaper could not start')
+      if (!isStopping) setTimeout(spawnShell, restartMs).unref()
+    })
     shell.on('exit', () => {
       if (isStopping) return
       log.warn('reaper died, starting another')
       spawnShell()
     })
-    for (const group of groups) shell.stdin!.write(`add ${group}\n`)
+    for (const group of groups) shell.stdin?.write(`add ${group}\n`)
     shell.unref()
   }
   return {

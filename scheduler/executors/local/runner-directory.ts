@@ -4,8 +4,24 @@
 //   output, output-position   file descriptors 1 and 2 of the runner and its children
 // A scheduler's directory is made once, when it starts. Whoever adopts its attempts renames the directory first: a
 // scheduler that was only paused can then start no runner any more.
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  createReadStream,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
+import { finished } from 'node:stream/promises'
+import { messageOf } from '../../../runtime/errors.ts'
+import { readLines } from '../../../runtime/read-lines.ts'
 import type { FinishReport } from '../../../runtime/task-runner/protocol.ts'
 import { parseReport } from './parse-report.ts'
 
@@ -73,33 +89,63 @@ export function namedProcess(directory: string): RunnerProcessRow | null {
 }
 
 export interface JournalEntry {
-  startMs: number
-  /** null where the file that names the process was lost, as on a crash of the machine. */
-  pid: number | null
   finish: FinishReport | null
 }
 
-/** attempt_id → what the journal says of it. A line that was cut (by a kill, a full disk) is not counted. */
-export function readJournal(directory: string): Map<string, JournalEntry> {
-  const entries = new Map<string, JournalEntry>()
-  let text: string
-  try {
-    text = readFileSync(journalFile(directory), 'utf8')
-  } catch {
-    return entries
-  }
-  const pid = namedProcess(directory)?.pid ?? null
-  for (const line of text.split('\n').slice(0, -1)) {
+export interface Journal {
+  /** attempt_id → what the journal says of it. */
+  entries: Map<string, JournalEntry>
+  /** Why not all of it could be read: what is not among the entries may have begun. Null: it is all there is. */
+  fault: string | null
+}
+
+/**
+ * What the journal says of these attempts; nothing began where there is none. A line that was cut (by a kill, a full
+ * disk) is not counted. Read by lines: with all results in it, it may be longer than a string can be.
+ */
+export async function readJournal(directory: string, attemptIds: ReadonlySet<string>): Promise<Journal> {
+  const path = journalFile(directory)
+  const entries: Journal['entries'] = new Map()
+  const stream = createReadStream(path, { highWaterMark: journalChunkBytes })
+  readLines(stream, (line) => {
     const report = parseReport(line)
-    if (report?.type === 'start')
-      entries.set(report.attempt_id, { startMs: report.start_ms, pid, finish: null })
+    if (report?.type === 'start' && attemptIds.has(report.attempt_id))
+      entries.set(report.attempt_id, { finish: null })
     else if (report?.type === 'finish') {
       const entry = entries.get(report.attempt_id)
       if (entry) entry.finish = report
     }
+  })
+  try {
+    await finished(stream)
+    return { entries, fault: null }
+  } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    return { entries, fault: isAbsent ? null : `${path} cannot be read: ${messageOf(error)}` }
   }
-  return entries
 }
+
+/** Larger: more memory for each journal; smaller: more turns of the event loop for each. */
+const journalChunkBytes = 1024 * 1024
+
+/**
+ * The last of what a runner wrote, from `fromByte` on.
+ * @throws the system's error where there is no such file
+ */
+export function outputTail(directory: string, maxBytes: number, fromByte = 0): string {
+  const fd = openSync(outputFile(directory), 'r')
+  try {
+    const { size } = fstatSync(fd)
+    const start = Math.max(fromByte, size - maxBytes)
+    const bytes = Buffer.alloc(Math.max(0, size - start))
+    return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, start)).toString()
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Of a runner that is gone; more than this is no last word but a flood that nobody moved. */
+const maxLastOutputBytes = 1024 * 1024
 
 /**
  * Moves what a runner that is gone wrote last into the log of the attempt that it was running: its own output
@@ -107,17 +153,14 @@ export function readJournal(directory: string): Map<string, JournalEntry> {
  * are left out: the attempt's end is worth more.
  */
 export function saveLastOutput(directory: string, logPath: string): void {
-  let unmoved: Buffer
+  let unmoved: string
   try {
     const position = Number(readFileSync(positionFile(directory), 'utf8'))
-    unmoved = readFileSync(outputFile(directory)).subarray(position)
+    unmoved = outputTail(directory, maxLastOutputBytes, position)
   } catch {
     return
   }
-  const lines = unmoved
-    .toString()
-    .split('\n')
-    .filter((line) => line !== '')
+  const lines = unmoved.split('\n').filter((line) => line !== '')
   if (lines.length === 0) return
   const ts = new Date().toISOString()
   const text = lines

@@ -11,6 +11,11 @@ import type { RunnerOrder, RunnerReport, RunnerSettings } from '../../../runtime
 import { parseReport } from './parse-report.ts'
 import { outputFile, processFile } from './runner-directory.ts'
 
+export interface RunnerExit {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
 export interface RunnerProcess {
   readonly pid: number
   readonly directory: string
@@ -30,19 +35,12 @@ export function startRunnerProcess(deps: {
   settings: RunnerSettings
   env: NodeJS.ProcessEnv
   onReport: (report: RunnerReport) => void
-  onExit: (exit: { code: number | null; signal: NodeJS.Signals | null }) => void
+  onExit: (exit: RunnerExit) => void
 }): RunnerProcess {
   const { settings } = deps
   mkdirSync(settings.directory)
-  // Read and append: the runner reads back what it and its children wrote to 1 and 2.
-  const output = openSync(outputFile(settings.directory), 'a+')
-  const child: ChildProcess = spawn(process.execPath, [programPath('task'), JSON.stringify(settings)], {
-    detached: true,
-    env: deps.env,
-    stdio: ['ignore', output, output, 'pipe', 'pipe'],
-  })
-  closeSync(output)
-  let exit: { code: number | null; signal: NodeJS.Signals | null } = { code: null, signal: null }
+  const child = spawnRunner(settings, deps.env)
+  let exit: RunnerExit = { code: null, signal: null }
   let isOver = false
   const over = () => {
     if (isOver) return
@@ -55,15 +53,17 @@ export function startRunnerProcess(deps: {
   // 'close' comes after the pipes have ended, so every report that left the process has been read.
   child.on('close', over)
   child.on('error', over)
-  if (child.pid !== undefined) {
-    try {
-      nameProcess(settings.directory, child.pid)
-    } catch (error) {
-      // The caller has the error, and nobody whose exit could be told.
-      isOver = true
-      throw error
-    }
+  const { pid } = child
+  try {
+    if (pid === undefined) throw new Error(noProcess)
+    nameProcess(settings.directory, pid)
+  } catch (error) {
+    // The caller has the error, and nobody whose exit could be told.
+    isOver = true
+    removeDirectory(settings.directory)
+    throw error
   }
+  // From here on it has a process and all pipes; without a process it may have no `stdio` either.
   const orders = child.stdio[3] as Writable
   orders.on('error', () => {})
   readLines(child.stdio[4] as import('node:stream').Readable, (line) => {
@@ -71,17 +71,41 @@ export function startRunnerProcess(deps: {
     if (report !== null) deps.onReport(report)
   })
   return {
-    pid: child.pid ?? -1,
+    pid,
     directory: settings.directory,
     send(order) {
       orders.write(`${JSON.stringify(order)}\n`)
     },
     kill() {
-      if (child.pid !== undefined) killProcessGroup(child.pid)
+      killProcessGroup(pid)
     },
     removeDirectory() {
-      rmSync(settings.directory, { recursive: true, force: true })
+      removeDirectory(settings.directory)
     },
+  }
+}
+
+/** Where it cannot be removed it is left: it goes when the scheduler's directory does. */
+function removeDirectory(directory: string): void {
+  try {
+    rmSync(directory, { recursive: true, force: true })
+  } catch {}
+}
+
+/** Node tells the reason only later, and then without more. */
+const noProcess = `the system started no process: look whether ${process.execPath} is there, and at the limits of open files (ulimit -n) and processes (ulimit -u)`
+
+function spawnRunner(settings: RunnerSettings, env: NodeJS.ProcessEnv): ChildProcess {
+  // Read and append: the runner reads back what it and its children wrote to 1 and 2.
+  const output = openSync(outputFile(settings.directory), 'a+')
+  try {
+    return spawn(process.execPath, [programPath('task'), JSON.stringify(settings)], {
+      detached: true,
+      env,
+      stdio: ['ignore', output, output, 'pipe', 'pipe'],
+    })
+  } finally {
+    closeSync(output)
   }
 }
 

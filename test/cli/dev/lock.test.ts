@@ -86,3 +86,12 @@ test('of several that start at once on a stale lock, one gets it', async () => {
     for (const { child } of holders) child.kill('SIGKILL')
   }
 })
+
+test('a directory that cannot be one is told with the remedy', async () => {
+  const path = join(directory, 'file')
+  await writeFile(path, '')
+  await expect(lockDevDirectory(path)).rejects.toMatchObject({
+    code: 'CONFIG',
+    message: expect.stringMatching(/file cannot be used: EEXIST.*--data-dir/s),
+  })
+})

@@ -62,3 +62,15 @@ test('a message that is no text is shown', () => {
 function thrower(): never {
   throw new Error('trap')
 }
+
+test('an object that is there twice is written twice, and one within itself is not', () => {
+  const shared = { a: 1 }
+  const error = new Error('no')
+  const ring: Record<string, unknown> = { error, later: [shared] }
+  ring.ring = ring
+  expect(lineOf('one', { first: shared, second: [shared, shared], ring })).toMatchObject({
+    first: { a: 1 },
+    second: [{ a: 1 }, { a: 1 }],
+    ring: { error: { message: 'no' }, later: [{ a: 1 }], ring: '[circular]' },
+  })
+})

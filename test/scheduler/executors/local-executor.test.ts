@@ -7,7 +7,10 @@ import { createLogger } from '../../../runtime/log.ts'
 import { isRunning } from '../../../runtime/process-start.ts'
 import type { AttemptOrder } from '../../../runtime/task-runner/protocol.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../../../scheduler/executors/executor.ts'
-import { createLocalExecutor } from '../../../scheduler/executors/local/local-executor.ts'
+import {
+  createLocalExecutor,
+  type LocalExecutorSettings,
+} from '../../../scheduler/executors/local/local-executor.ts'
 import { forgetRunners } from '../../../scheduler/executors/local/runner-directory.ts'
 import { eventually } from '../../support/eventually.ts'
 
@@ -24,10 +27,15 @@ beforeEach(() => {
   reports = []
   writeFileSync(
     join(directory, 'bundle.mjs'),
-    `const { dag, task } = globalThis[Symbol.for('branchline.authoring')]
+    `import { existsSync } from 'node:fs'
+     const { bash, dag, task } = globalThis[Symbol.for('branchline.authoring')]
      export default dag('d', {}, () => {
        task('t', () => 1)
        task('throws', () => { throw new Error('no') })
+       task('waits', async () => { while (!existsSync('go')) await new Promise((done) => setTimeout(done, 5)) })
+       task('large', () => 'x'.repeat(1_500_000))
+       bash('daemon', 'sleep 1000 & echo $! > daemon')
+       bash('quiet', 'true')
      })`,
   )
 })
@@ -38,7 +46,10 @@ afterEach(async () => {
 
 const log = createLogger('test', { destination: { write: (line) => logged.push(JSON.parse(line)) } })
 
-async function startExecutor(schedulerId: number): Promise<Executor> {
+async function startExecutor(
+  schedulerId: number,
+  more: Partial<LocalExecutorSettings> = {},
+): Promise<Executor> {
   const executor = createLocalExecutor({
     schedulerId,
     settings: {
@@ -53,6 +64,7 @@ async function startExecutor(schedulerId: number): Promise<Executor> {
         xcom_max_bytes: 1_000,
       },
       env: process.env,
+      ...more,
     },
     onReport: (report) => reports.push(report),
     committedUntil: () => Date.now(),
@@ -102,8 +114,16 @@ function order(name: string, more: Partial<AttemptOrder> = {}): DispatchOrder {
   }
 }
 
-const finished = (name: string) =>
-  reports.some((report) => report.type === 'finish' && report.attempt_id === name)
+const finishOf = (name: string) =>
+  reports.find((report) => report.type === 'finish' && report.attempt_id === name) as
+    | Extract<ExecutorReport, { type: 'finish' }>
+    | undefined
+const finished = (name: string) => finishOf(name) !== undefined
+
+async function run(executor: Executor, name: string, more: Partial<AttemptOrder> = {}) {
+  executor.dispatch([order(name, more)])
+  return await eventually(`the end of ${name}`, () => finishOf(name))
+}
 
 test('one whose attempts were adopted begins nothing any more', async () => {
   const paused = await startExecutor(1)
@@ -189,4 +209,116 @@ test('what began is known from the journal alone, also past a line that was cut'
     { attempt_id: 'done', token: 'token', log_path: join(directory, 'log') },
   ])
   expect(adoption!.fate).toBe('lost')
+})
+
+const lookAt = (...names: string[]) =>
+  names.map((name) => ({ attempt_id: name, token: 'token', log_path: join(directory, 'log') }))
+
+test('a journal that cannot be read proves of no attempt that it never began', async () => {
+  const gone = await startExecutor(1)
+  await run(gone, 'done')
+  const adopter = await startExecutor(2)
+  mkdirSync(join(runnersDir, '1', 'other', 'journal'), { recursive: true })
+  const [done, waiting] = await adopter.adopt(1, lookAt('done', 'waiting'))
+  expect(done!.fate).toBe('finished')
+  expect(waiting).toMatchObject({ fate: 'lost', error: { message: expect.stringContaining('EISDIR') } })
+})
+
+test('a runner whose journal has become large is replaced', async () => {
+  const runner = {
+    heartbeat_interval_ms: 1_000,
+    max_attempts: 1_000,
+    max_rss_mb: 4_096,
+    xcom_max_bytes: 2_000_000,
+  }
+  const executor = await startExecutor(1, { runner })
+  const pids = new Set<number | null>()
+  for (let number = 0; number < 50; number += 1) {
+    pids.add((await run(executor, `large-${number}`, { task_id: 'large' })).pid)
+    reports = []
+  }
+  expect(pids.size).toBe(2)
+})
+
+test('a module whose import failed is imported again by the retry', async () => {
+  writeFileSync(
+    join(directory, 'reads.mjs'),
+    `import { readFileSync } from 'node:fs'
+     const text = readFileSync('later.txt', 'utf8')
+     const { dag, task } = globalThis[Symbol.for('branchline.authoring')]
+     export default dag('d', {}, () => { task('t', () => text) })`,
+  )
+  const executor = await startExecutor(1)
+  const bundle = { bundle_hash: 'reads', bundle_path: join(directory, 'reads.mjs') }
+  expect((await run(executor, 'first', bundle)).error!.message).toContain('later.txt')
+  writeFileSync(join(directory, 'later.txt'), 'there')
+  expect((await run(executor, 'retry', bundle)).result).toBe('"there"')
+})
+
+test('what a command left running ends with its runner, before the next attempt', async () => {
+  const executor = await startExecutor(1)
+  const quiet = await run(executor, 'quiet', { task_id: 'quiet' })
+  const left = await run(executor, 'left', { task_id: 'daemon' })
+  expect(left.pid).toBe(quiet.pid)
+  const daemon = Number(readFileSync(join(directory, 'daemon'), 'utf8'))
+  const next = await run(executor, 'next')
+  expect(next.pid).not.toBe(left.pid)
+  await eventually('its end', () => !isRunning(daemon))
+})
+
+test('a directory that is gone is named with its commit and what to do', async () => {
+  const executor = await startExecutor(1)
+  const gone = join(directory, 'gone')
+  const { error } = await run(executor, 'a', { source_path: gone, commit_sha: 'abc123' })
+  expect(error!.message).toContain(`the directory ${gone} of commit abc123 is gone on this machine`)
+  expect(error!.message).toContain('trigger a new run')
+})
+
+test('a runner that ends before it is ready is told with its last words, and not replaced at once', async () => {
+  const executor = await startExecutor(1, { env: { ...process.env, NODE_OPTIONS: '--require=/nowhere.cjs' } })
+  executor.dispatch([order('waits')])
+  const told = () => logged.filter(({ msg }) => msg === 'task runner ended before it was ready')
+  await eventually('two ends', () => told().length > 1)
+  expect(told()[0]).toMatchObject({ exit_code: 1, output: expect.stringContaining('/nowhere.cjs') })
+  const [first, second] = told().map(({ time }) => new Date(time as string).getTime())
+  expect(second! - first!).toBeGreaterThanOrEqual(1_000)
+})
+
+test('a system that starts no process is told, and attempts wait until it does', async () => {
+  const { execPath } = process
+  process.execPath = join(directory, 'no-node')
+  try {
+    const executor = await startExecutor(1)
+    executor.dispatch([order('waits')])
+    await eventually('the error', () => logged.some(({ error }) => `${error}`.includes('started no process')))
+  } finally {
+    process.execPath = execPath
+  }
+  await eventually('the attempt', () => finished('waits'))
+})
+
+test('a cancelled attempt of the other isolation costs the next one no warm runner', async () => {
+  const executor = await startExecutor(1)
+  executor.dispatch([order('first', { task_id: 'waits' })])
+  await eventually('its start', () => reports.length > 0)
+  executor.dispatch([{ ...order('fresh'), isolation: 'fresh', priorityWeight: 10 }, order('second')])
+  executor.cancel('fresh', 'cancelled')
+  writeFileSync(join(directory, 'go'), '')
+  await eventually('both ends', () => finished('first') && finished('second'))
+  expect(finishOf('second')!.pid).toBe(finishOf('first')!.pid)
+  expect(finishOf('fresh')!.error!.name).toBe('AttemptCancelled')
+})
+
+test('how long a runner was idle does not count as silence', async () => {
+  const executor = await startExecutor(1, { heartbeatTimeoutMs: 1_500 })
+  const { pid } = await run(executor, 'first')
+  const heardAt = Date.now()
+  await eventually('an idle time', () => Date.now() - heardAt > 2_000)
+  process.kill(pid!, 'SIGSTOP')
+  executor.dispatch([order('second')])
+  const givenAt = Date.now()
+  await eventually('some looks at it', () => Date.now() - givenAt > 200)
+  process.kill(pid!, 'SIGCONT')
+  await eventually('its end', () => finished('second'))
+  expect(finishOf('second')!.pid).toBe(pid)
 })

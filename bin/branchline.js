@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+// The command of the package. It is apart from the program so that a Node that is too old gets a sentence instead of
+// an error about an import that it does not know.
+const needed = 24
+if (Number.parseInt(process.versions.node, 10) < needed) {
+  process.stderr.write(
+    `branchline needs Node ${needed} or newer, and this is ${process.versions.node}: install a newer one, or beside the package by \`npm install node@${needed}\`\n`,
+  )
+  process.exit(2)
+}
+await import('../dist/branchline.js')
