@@ -46,6 +46,18 @@ export interface ChangeBatch {
   commandsDone: number[]
 }
 
+/** A batch that changes nothing yet. */
+export const emptyChangeBatch = (): ChangeBatch => ({
+  queuedNew: [],
+  queuedAgain: [],
+  started: [],
+  finished: [],
+  decidedNew: [],
+  decided: [],
+  runs: [],
+  commandsDone: [],
+})
+
 /** Why a commit was refused for good. `lease_lost`: another scheduler has the runs. */
 export type CommitRefusal = 'lease_lost' | 'inconsistent'
 

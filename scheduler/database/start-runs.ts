@@ -4,7 +4,7 @@ import type { DagRunRow } from './rows.ts'
 
 /**
  * Oldest run_after first. See start_dag_runs() in the migrations for its locks.
- * @returns the runs that this scheduler has now; a run that was cleared may have task instances already
+ * @returns the runs that this scheduler has now; none of them has a task instance yet
  */
 export async function startRuns(db: Queryable, schedulerId: number, limit: number): Promise<DagRunRow[]> {
   const { rows } = await db.query<DagRunRow>(

@@ -1,7 +1,7 @@
 // What was decided since the last commit, in the shape that the commit writes, and what to do when it is made.
 import { notMapped } from '../../runtime/ids.ts'
 import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
-import type { ChangeBatch, StartedChange } from '../database/commit-changes.ts'
+import { type ChangeBatch, emptyChangeBatch, type StartedChange } from '../database/commit-changes.ts'
 import type { Change } from '../decide/decide.ts'
 import { attemptId, type LeasedRun, newToken } from './leased-run.ts'
 
@@ -36,16 +36,7 @@ export interface PendingBatch {
 
 export function createPendingBatch(): PendingBatch {
   return {
-    changes: {
-      queuedNew: [],
-      queuedAgain: [],
-      started: [],
-      finished: [],
-      decidedNew: [],
-      decided: [],
-      runs: [],
-      commandsDone: [],
-    },
+    changes: emptyChangeBatch(),
     acts: [],
     runs: new Map(),
     started: new Map(),

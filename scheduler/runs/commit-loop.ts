@@ -140,7 +140,8 @@ export function createCommitLoop(deps: {
     holdsSince(at) {
       if (pendingSince !== undefined) pendingSince = Math.min(pendingSince, at)
     },
-    committedUntil: () => underWaySince ?? pendingSince ?? Date.now(),
+    // What is pending may have come before what is under way: see holdsSince.
+    committedUntil: () => Math.min(underWaySince ?? Date.now(), pendingSince ?? Date.now()),
     isOver: () => isOver,
     async stop(timeoutMs) {
       const deadline = Date.now() + timeoutMs

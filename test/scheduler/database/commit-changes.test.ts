@@ -1,7 +1,12 @@
 // The fence: what a scheduler may and may not commit, asked of the real function.
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type ChangeBatch, commitChanges, commitRefusal } from '../../../scheduler/database/commit-changes.ts'
+import {
+  type ChangeBatch,
+  commitChanges,
+  commitRefusal,
+  emptyChangeBatch,
+} from '../../../scheduler/database/commit-changes.ts'
 import { type Database, openDatabase } from '../../../scheduler/database/connection.ts'
 import { migrate } from '../../../scheduler/database/migrate.ts'
 import { registerScheduler, takeOverRuns } from '../../../scheduler/database/scheduler-lease.ts'
@@ -11,17 +16,6 @@ let database: TestDatabase
 let db: Database
 let schedulerId: number
 let dagRunId: number
-
-const empty: ChangeBatch = {
-  queuedNew: [],
-  queuedAgain: [],
-  started: [],
-  finished: [],
-  decidedNew: [],
-  decided: [],
-  runs: [],
-  commandsDone: [],
-}
 
 beforeEach(async () => {
   database = await createTestDatabase()
@@ -59,7 +53,12 @@ const queued = (taskId: string) => ({
   executor: 'local',
 })
 const commit = (commitNumber: number, batch: Partial<ChangeBatch>, id = schedulerId) =>
-  commitChanges(db, { schedulerId: id, commitNumber, leaseTtlMs: 60_000, batch: { ...empty, ...batch } })
+  commitChanges(db, {
+    schedulerId: id,
+    commitNumber,
+    leaseTtlMs: 60_000,
+    batch: { ...emptyChangeBatch(), ...batch },
+  })
 const taskIds = async () =>
   (await db.query<{ task_id: string }>('select task_id from task_instance order by 1')).rows.map(
     (row) => row.task_id,
