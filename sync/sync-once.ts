@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
 import type { Logger } from '../runtime/log.ts'
-import type { Git, RemoteRef } from './git.ts'
-import { type Layout, ownBranch } from './layout.ts'
-import { type Published, publishLink, readPublishedLink } from './publish-link.ts'
-import { recoverRoot } from './recover.ts'
-import { checkOutWorktree, isComplete, markReplaced, removeStaleWorktrees } from './worktrees.ts'
+import type { Git, RemoteRef } from './git/git.ts'
+import { type Layout, ownBranch } from './root/layout.ts'
+import { type Published, publishLink, readPublishedLink } from './root/publish-link.ts'
+import { recoverRoot } from './root/recover.ts'
+import { checkOutWorktree, isComplete, markReplaced, removeStaleWorktrees } from './root/worktrees.ts'
 
 /**
  * Why a pass is made. `check`: the first of a process, after a failure, and on a slow rhythm: trusts nothing that

@@ -20,7 +20,7 @@ const arrows: Record<string, readonly string[]> = {
 
 /** Package → the one file or folder that imports it and speaks our words to the rest. */
 const homes: Record<string, string> = {
-  'simple-git': 'sync/git.ts',
+  'simple-git': 'sync/git/git.ts',
   pg: 'scheduler/database/connection.ts',
   pino: 'runtime/log.ts',
   esbuild: 'runtime/loader/bundle.ts',
@@ -36,6 +36,9 @@ const homes: Record<string, string> = {
   'fastest-levenshtein': 'runtime/nearest.ts',
   ignore: 'runtime/loader/discover.ts',
   tinyqueue: 'scheduler/',
+  'prom-client': 'sync/http/metrics.ts',
+  'pprof-format': 'sync/http/profiling.ts',
+  jose: 'sync/credentials/github-app.ts',
 }
 
 /** Whatever imports these gets nothing else with them. */

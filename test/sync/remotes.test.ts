@@ -210,6 +210,6 @@ test('a server that does not answer is given up after the timeout, and no git pr
   ])
   expect(await sync.exit).toBe(1)
   expect((await sync.logged('too many failures, aborting')).error).toMatch(/--sync-timeout/)
-  const { gitProcessesOf } = await import('../../sync/processes.ts')
+  const { gitProcessesOf } = await import('../../sync/git/processes.ts')
   expect(await gitProcessesOf(root.path)).toEqual([])
 })

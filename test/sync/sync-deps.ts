@@ -2,9 +2,9 @@
 import { join } from 'node:path'
 import { systemClock } from '../../runtime/clock.ts'
 import { createLogger } from '../../runtime/log.ts'
-import { createGit } from '../../sync/git.ts'
-import { gitEnvironment, writeGitConfig } from '../../sync/git-environment.ts'
-import { createLayout } from '../../sync/layout.ts'
+import { createGit } from '../../sync/git/git.ts'
+import { gitEnvironment, writeGitConfig } from '../../sync/git/git-environment.ts'
+import { createLayout } from '../../sync/root/layout.ts'
 import type { SyncDeps } from '../../sync/sync-once.ts'
 
 /** What `syncOnce` needs, publishing `<root>/current`. */

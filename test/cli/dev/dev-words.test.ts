@@ -12,7 +12,7 @@ import { createLineLimit } from '../../../cli/dev/line-limit.ts'
 import { localUrl } from '../../../cli/dev/ports.ts'
 import { syncArguments } from '../../../cli/dev/sync-arguments.ts'
 import { plain } from '../../../cli/output/style.ts'
-import { parseOptions } from '../../../sync/parse-options.ts'
+import { parseOptions } from '../../../sync/options/parse-options.ts'
 
 let folder: string
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { ConfigError } from '../../runtime/errors.ts'
-import { createLayout, defaultLink } from '../../sync/layout.ts'
+import { ConfigError } from '../../../runtime/errors.ts'
+import { createLayout, defaultLink } from '../../../sync/root/layout.ts'
 
 test.each([
   ['current', '/data/root/current'],

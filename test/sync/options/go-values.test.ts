@@ -1,7 +1,12 @@
 // Values in Go's syntax, by table, and durations there and back by generated cases.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatGoDuration, parseGoBool, parseGoDuration, parseGoInt } from '../../sync/go-values.ts'
+import {
+  formatGoDuration,
+  parseGoBool,
+  parseGoDuration,
+  parseGoInt,
+} from '../../../sync/options/go-values.ts'
 
 test.for([
   ['0', 0],

@@ -2,8 +2,8 @@
 // elsewhere, and changed by renaming another link over it, so that every reader finds the old target or the new.
 import { lstat, mkdir, readlink, realpath, rename, rm, rmdir, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
-import type { Logger } from '../runtime/log.ts'
+import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
+import type { Logger } from '../../runtime/log.ts'
 
 /** What the link names now. */
 export interface Published {

@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ConfigError } from '../../runtime/errors.ts'
-import { createCredentials } from '../../sync/credentials.ts'
-import { temporaryFolder } from './sync-process.ts'
+import { ConfigError } from '../../../runtime/errors.ts'
+import { createCredentials } from '../../../sync/credentials/credentials.ts'
+import { temporaryFolder } from '../sync-process.ts'
 
 const none = { username: '', password: '', passwordFile: '' }
 

@@ -5,12 +5,12 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { gitProcessesOf, rootMark } from '../../sync/processes.ts'
-import { cleanUp, type SyncDeps, syncOnce } from '../../sync/sync-once.ts'
-import { eventually } from '../support/eventually.ts'
-import { createTestRepository, git, type TestRepository } from '../support/git-server.ts'
-import { createSyncDeps } from './sync-deps.ts'
-import { publishedCommit, temporaryFolder } from './sync-process.ts'
+import { gitProcessesOf, rootMark } from '../../../sync/git/processes.ts'
+import { cleanUp, type SyncDeps, syncOnce } from '../../../sync/sync-once.ts'
+import { eventually } from '../../support/eventually.ts'
+import { createTestRepository, git, type TestRepository } from '../../support/git-server.ts'
+import { createSyncDeps } from '../sync-deps.ts'
+import { publishedCommit, temporaryFolder } from '../sync-process.ts'
 
 let repository: TestRepository
 beforeAll(async () => {

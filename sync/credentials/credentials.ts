@@ -2,7 +2,7 @@
 // to git by a credential helper that reads its own environment. So no secret is ever in an argument, a URL, a
 // configuration file or, by `redact`, in a log. git asks the helper for this repository's own server only.
 import { readFile } from 'node:fs/promises'
-import { ConfigError, messageOf } from '../runtime/errors.ts'
+import { ConfigError, messageOf } from '../../runtime/errors.ts'
 
 /** The variables that the helper reads; set for git processes alone. */
 const usernameVariable = 'BRANCHLINE_SYNC_USERNAME'

@@ -4,8 +4,8 @@
 // container from ever starting again.
 import { randomUUID } from 'node:crypto'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { ConflictError } from '../runtime/errors.ts'
-import { processStartTime } from '../runtime/process-start.ts'
+import { ConflictError } from '../../runtime/errors.ts'
+import { processStartTime } from '../../runtime/process-start.ts'
 
 interface Holder {
   pid: number

@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { ConflictError } from '../../runtime/errors.ts'
-import { processStartTime } from '../../runtime/process-start.ts'
-import { descendantsOf } from '../../sync/processes.ts'
-import { takeRootLock } from '../../sync/root-lock.ts'
-import { eventually } from '../support/eventually.ts'
-import { temporaryFolder } from './sync-process.ts'
+import { ConflictError } from '../../../runtime/errors.ts'
+import { processStartTime } from '../../../runtime/process-start.ts'
+import { descendantsOf } from '../../../sync/git/processes.ts'
+import { takeRootLock } from '../../../sync/root/root-lock.ts'
+import { eventually } from '../../support/eventually.ts'
+import { temporaryFolder } from '../sync-process.ts'
 
 /** A process that lives until the test ends. */
 function startSleeper() {

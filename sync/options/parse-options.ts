@@ -3,8 +3,8 @@
 // A flag that cannot be read is the caller's mistake (InvalidInputError, exit code 2); everything else that
 // keeps sync from starting is configuration (ConfigError, exit code 1).
 import { constants } from 'node:os'
-import { ConfigError, InvalidInputError } from '../runtime/errors.ts'
-import { didYouMean } from '../runtime/nearest.ts'
+import { ConfigError, InvalidInputError } from '../../runtime/errors.ts'
+import { didYouMean } from '../../runtime/nearest.ts'
 import { parseGoBool, parseGoDuration, parseGoInt } from './go-values.ts'
 import { type OptionName, type OptionRow, optionRows, optionTable, type SyncOptions } from './options.ts'
 

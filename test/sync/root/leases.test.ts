@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { NotFoundError } from '../../runtime/errors.ts'
-import { holdWorktree, readLeases, worktreeOf } from '../../runtime/worktree-lease.ts'
-import { closeToReaders, forgetLeases, openToReaders } from '../../sync/leases.ts'
-import { eventually } from '../support/eventually.ts'
-import { asCommitSha } from './commit-sha.ts'
-import { temporaryFolder } from './sync-process.ts'
+import { NotFoundError } from '../../../runtime/errors.ts'
+import { holdWorktree, readLeases, worktreeOf } from '../../../runtime/worktree-lease.ts'
+import { closeToReaders, forgetLeases, openToReaders } from '../../../sync/root/leases.ts'
+import { eventually } from '../../support/eventually.ts'
+import { asCommitSha } from '../commit-sha.ts'
+import { temporaryFolder } from '../sync-process.ts'
 
 const commit = asCommitSha('0123456789'.repeat(4))
 

@@ -7,11 +7,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GitError as SimpleGitError, type SimpleGitOptions, simpleGit } from 'simple-git'
-import { ConfigError, GitError } from '../runtime/errors.ts'
-import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
-import type { Logger } from '../runtime/log.ts'
+import { ConfigError, GitError } from '../../runtime/errors.ts'
+import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
+import type { Logger } from '../../runtime/log.ts'
+import { ownBranch } from '../root/layout.ts'
 import { gitError } from './git-failure.ts'
-import { ownBranch } from './layout.ts'
 import { killGitProcesses } from './processes.ts'
 
 /** A ref of the remote, as `ls-remote` prints it. */

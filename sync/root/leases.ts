@@ -1,8 +1,8 @@
 // The writer's half of the leases on worktrees (the readers' half and the format: runtime/worktree-lease.ts).
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CommitSha } from '../runtime/ids.ts'
-import { type LeaseFile, leaseFolder, readLeases, removingMark } from '../runtime/worktree-lease.ts'
+import type { CommitSha } from '../../runtime/ids.ts'
+import { type LeaseFile, leaseFolder, readLeases, removingMark } from '../../runtime/worktree-lease.ts'
 
 /**
  * Closes a worktree to new readers, unless some hold it.

@@ -5,9 +5,9 @@
 // work on what exists. The files come from one `git reset --hard`.
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
-import type { Logger } from '../runtime/log.ts'
-import type { Git } from './git.ts'
+import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
+import type { Logger } from '../../runtime/log.ts'
+import type { Git } from '../git/git.ts'
 import type { Layout } from './layout.ts'
 import { closeToReaders, forgetLeases, openToReaders } from './leases.ts'
 

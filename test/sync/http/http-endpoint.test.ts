@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { ConfigError } from '../../runtime/errors.ts'
-import { createHttpEndpoint } from '../../sync/http.ts'
+import { ConfigError } from '../../../runtime/errors.ts'
+import { createHttpEndpoint } from '../../../sync/http/http-endpoint.ts'
 
 const deps = { isReady: () => true, onSync: () => {} }
 

@@ -3,10 +3,10 @@
 // the repository is mended or made anew beside it, and the sync that follows repairs it in place.
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Logger } from '../runtime/log.ts'
-import type { Git } from './git.ts'
+import type { Logger } from '../../runtime/log.ts'
+import type { Git } from '../git/git.ts'
+import { isOpenSomewhere, killGitProcesses } from '../git/processes.ts'
 import type { Layout } from './layout.ts'
-import { isOpenSomewhere, killGitProcesses } from './processes.ts'
 
 /**
  * Ends git processes that an earlier sync left running, removes the lock files of dead ones, and makes the

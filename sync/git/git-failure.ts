@@ -1,7 +1,7 @@
 // git's failures as errors: git's own words, and what to do about them. git ends with 128 for nearly everything,
 // so its words are all there is to tell one failure from another; they are read in English (LC_ALL=C), and only
 // to choose the remedy, never to decide what sync does next.
-import { GitError } from '../runtime/errors.ts'
+import { GitError } from '../../runtime/errors.ts'
 
 interface FailureKind {
   kind: string

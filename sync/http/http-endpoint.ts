@@ -3,8 +3,8 @@
 // period would, so it is open to this machine and nobody else.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ConfigError, messageOf } from '../runtime/errors.ts'
-import { parseGoInt } from './go-values.ts'
+import { ConfigError, messageOf } from '../../runtime/errors.ts'
+import { parseGoInt } from '../options/go-values.ts'
 
 /** Path of the request that syncs at once. */
 const syncPath = '/sync'

@@ -1,9 +1,9 @@
 // The table of options and what is made from it.
 import { expect, test } from 'vitest'
-import { ConfigError, InvalidInputError } from '../../runtime/errors.ts'
-import { helpText } from '../../sync/help.ts'
-import { optionRows, type SyncOptions } from '../../sync/options.ts'
-import { checkOptions, parseOptions, signalNamed } from '../../sync/parse-options.ts'
+import { ConfigError, InvalidInputError } from '../../../runtime/errors.ts'
+import { helpText } from '../../../sync/options/help.ts'
+import { optionRows, type SyncOptions } from '../../../sync/options/options.ts'
+import { checkOptions, parseOptions, signalNamed } from '../../../sync/options/parse-options.ts'
 
 function parse(argv: string[], env: NodeJS.ProcessEnv = {}): SyncOptions {
   const request = parseOptions(argv, env)

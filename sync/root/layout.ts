@@ -8,9 +8,9 @@
 //   <root>/.sync-lock                 the one sync that may write here
 //   <root>/.sync-gitconfig            the configuration that our git reads in place of the user's
 import { basename, join, relative, resolve } from 'node:path'
-import { ConfigError } from '../runtime/errors.ts'
-import type { CommitSha } from '../runtime/ids.ts'
-import { worktreesFolder } from '../runtime/worktree-lease.ts'
+import { ConfigError } from '../../runtime/errors.ts'
+import type { CommitSha } from '../../runtime/ids.ts'
+import { worktreesFolder } from '../../runtime/worktree-lease.ts'
 
 /** The branch that the repository's own HEAD is on; its name is part of git-sync's layout. */
 export const ownBranch = 'git-sync'
