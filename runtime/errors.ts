@@ -151,6 +151,27 @@ export class PackageInstallError extends BranchlineError {
   }
 }
 
+/** An exechook failed, or a webhook's receiver did: it is run again after its backoff. */
+export class HookError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('HOOK', message, true, options)
+  }
+}
+
+/** The gate refused a commit or could not judge it: the commit is not published, the one before it stays. */
+export class GateError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('GATE', message, true, options)
+  }
+}
+
+/** Credentials for a repository could not be had: a password file, an askpass URL or GitHub failed. This sync fails. */
+export class CredentialsError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('CREDENTIALS', message, true, options)
+  }
+}
+
 /** Each code of the catalogue, once. */
 export const errorCatalogue = {
   DAG_DEFINITION: DagDefinitionError,
@@ -171,6 +192,9 @@ export const errorCatalogue = {
   API: ApiError,
   GIT: GitError,
   PACKAGE_INSTALL: PackageInstallError,
+  HOOK: HookError,
+  GATE: GateError,
+  CREDENTIALS: CredentialsError,
 } as const
 
 /** The message of anything that was thrown, without its stack. */

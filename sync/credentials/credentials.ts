@@ -1,114 +1,150 @@
-// User name and password for an http(s) repository: taken out of the URL before anything else sees it, and given
-// to git by a credential helper that reads its own environment. So no secret is ever in an argument, a URL, a
-// configuration file or, by `redact`, in a log. git asks the helper for this repository's own server only.
-import { readFile } from 'node:fs/promises'
+// Users and passwords for git, from every place that may hold them: the repository's URL, options, files that are
+// replaced while sync runs, an askpass URL, a GitHub App. They are read anew before every sync and handed to git
+// in its environment, where the helpers of helper-config.ts find them. git-sync has a daemon of git's for that
+// (credential-cache), which needs a writable home with a short path and may outlive it.
+//
+// No secret is ever in an argument, a URL, a configuration file or, by `redact`, in a log or an error file.
+import { access, constants } from 'node:fs/promises'
+import type { Clock } from '../../runtime/clock.ts'
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/log.ts'
+import { quoteConfigValue } from '../git/git-config-file.ts'
+import type { GithubAppOptions } from './github-app.ts'
+import { helperConfig, helperVariables } from './helper-config.ts'
+import { readPasswordFile } from './password-file.ts'
+import { createRedactor, minTokenLength } from './redact.ts'
+import {
+  askpassSource,
+  type CredentialOption,
+  githubSource,
+  type PasswordRow,
+  passwordSource,
+  type Source,
+} from './sources.ts'
+import { isHttpUrl, splitUserInfo } from './split-url.ts'
 
-/** The variables that the helper reads; set for git processes alone. */
-const usernameVariable = 'BRANCHLINE_SYNC_USERNAME'
-const passwordVariable = 'BRANCHLINE_SYNC_PASSWORD'
+/** Where git-sync has its cookies too. */
+const defaultCookiePath = '/etc/git-secret/cookie_file'
 
-export interface Credentials {
-  /** The repository without user info. */
-  repo: string
-  /** Configuration that makes git ask the helper; empty without credentials. */
-  gitConfig: string
-  /** Variables for git; reads the password file anew. @throws ConfigError where that cannot be read */
-  environment(): Promise<Record<string, string>>
-  /** The text with every known form of the password replaced by REDACTED. */
-  redact(text: string): string
-}
-
-/** @throws ConfigError where both the URL and the options name a user */
-export function createCredentials(options: {
+/** The values of the options of the same names; empty strings are none. */
+export interface CredentialsOptions {
   repo: string
   username: string
   password: string
   passwordFile: string
-}): Credentials {
-  const url = splitUserInfo(options.repo)
-  if (url.username !== undefined && options.username !== '') {
-    throw new ConfigError('invalid flag: --username may not be specified when --repo has user info')
-  }
-  const username = url.username ?? options.username
-  const secrets = new Set<string>()
-  const remember = (password: string): string => {
-    for (const form of [password, encodeURIComponent(password)]) if (form !== '') secrets.add(form)
-    return password
-  }
-  remember(url.password ?? '')
-  remember(options.password)
-  if (url.rawPassword) secrets.add(url.rawPassword)
-
-  const password = async (): Promise<string> => {
-    if (url.username !== undefined) return url.password ?? ''
-    if (options.passwordFile === '') return options.password
-    return remember(await readPassword(options.passwordFile))
-  }
-  return {
-    repo: url.repo,
-    gitConfig: username === '' ? '' : helperConfig(url.repo),
-    environment: async () =>
-      username === '' ? {} : { [usernameVariable]: username, [passwordVariable]: await password() },
-    redact: (text) => {
-      // The longest first: one form may be a part of another.
-      const forms = [...secrets].sort((a, b) => b.length - a.length)
-      return forms.reduce((redacted, form) => redacted.replaceAll(form, 'REDACTED'), text)
-    },
-  }
+  credential?: readonly CredentialOption[]
+  askpassUrl?: string
+  /** Whether git is to send the cookies in the cookie file. */
+  cookieFile?: boolean
+  githubApp?: GithubAppOptions | undefined
 }
 
-/** Parts of a URL with its user info taken out; other URLs and paths come back as they are. */
-function splitUserInfo(repo: string): {
+export interface CredentialsDeps {
+  clock: Clock
+  log: Logger
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. Default: no proxies. */
+  proxyEnv?: NodeJS.ProcessEnv
+  /** Told of each call of the askpass URL. */
+  onAskpass?: (status: 'success' | 'error') => void
+  /** Told of each renewal of the GitHub App's token. */
+  onGithubToken?: (status: 'success' | 'error') => void
+  /** Default `/etc/git-secret/cookie_file`. */
+  cookiePath?: string
+}
+
+export interface Credentials {
+  /** The repository without user info; an SSH URL keeps its user. */
   repo: string
-  username?: string
-  password?: string
-  rawPassword?: string
-} {
-  const match = /^(https?:\/\/)([^/?#]*)@([^@/?#]*)(.*)$/is.exec(repo)
-  if (match === null) return { repo }
-  const [, scheme, userInfo, host, rest] = match as unknown as [string, string, string, string, string]
-  const colon = userInfo.indexOf(':')
-  const username = decode(colon < 0 ? userInfo : userInfo.slice(0, colon))
-  const bare = `${scheme}${host}${rest}`
-  if (colon < 0) return { repo: bare, username }
-  const rawPassword = userInfo.slice(colon + 1)
-  return { repo: bare, username, password: decode(rawPassword), rawPassword }
+  /** Sections for git's configuration; they hold no secrets. Empty where nothing is to be configured. */
+  gitConfig: string
+  /**
+   * Variables for git. To be called once before each sync, and its answer used for all git processes of it: reads
+   * password files, asks the askpass URL, renews the GitHub App's token where it expires within 30 s.
+   * @throws CredentialsError where one of them fails; the next sync may succeed
+   * @throws ConfigError where the GitHub App's key cannot be read: sync is to end
+   */
+  environment(signal: AbortSignal): Promise<Record<string, string>>
+  /** The text with every form of every secret that was seen so far replaced by REDACTED. */
+  redact(text: string): string
 }
 
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
-}
-
-/** git's protocol with its helpers has no way to say a line break, so the first ends the password, as in git-sync. */
-async function readPassword(path: string): Promise<string> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
+/**
+ * Reads each file once, as git-sync does: what is wrong at the start ends it, what goes wrong later fails a sync.
+ * @throws ConfigError where a file cannot be read, a user is named twice, or a URL is none
+ */
+export async function createCredentials(
+  options: CredentialsOptions,
+  deps: CredentialsDeps,
+): Promise<Credentials> {
+  const redactor = createRedactor()
+  const { url: bare, username = '', password = '', rawPassword } = splitUserInfo(options.repo)
+  const isSplit = isHttpUrl(options.repo)
+  const repo = isSplit ? bare : options.repo
+  redactor.remember('--repo', {
+    username,
+    // A token may be given as a user without a password.
+    values: [
+      password,
+      rawPassword ?? '',
+      password === '' && username.length >= minTokenLength ? username : '',
+    ],
+  })
+  const hasUserInfo = isSplit && bare !== options.repo
+  if (hasUserInfo && options.username !== '') {
     throw new ConfigError(
-      `--password-file ${path} cannot be read: ${messageOf(error)}. Make the file, or give sync the right to read it`,
-      { cause: error },
+      'invalid flag: credentials may not be specified in --repo when --username is specified',
     )
   }
-  return text.split('\n', 1)[0]!
+  const own = hasUserInfo ? { url: repo, username, password } : { ...options, url: repo }
+  const rows: PasswordRow[] = [
+    ...(own.username === '' ? [] : [{ ...own, flag: '--username', fileFlag: '--password-file' }]),
+    ...(options.credential ?? []).map((row) => ({
+      ...row,
+      flag: '--credential',
+      fileFlag: '--credential password-file',
+    })),
+  ]
+  const sources: Source[] = rows.map((row) => passwordSource(row, redactor))
+  const sourceDeps = {
+    onAskpass: () => {},
+    onGithubToken: () => {},
+    proxyEnv: {},
+    ...deps,
+    redactor,
+  }
+  if (options.askpassUrl) sources.push(askpassSource(options.askpassUrl, repo, sourceDeps))
+  if (options.githubApp !== undefined) sources.push(await githubSource(options.githubApp, repo, sourceDeps))
+  await checkPasswordFiles(rows)
+
+  return {
+    repo,
+    gitConfig: helperConfig(sources) + (options.cookieFile ? await cookieConfig(deps.cookiePath) : ''),
+    environment: async (signal) => {
+      const variables: Record<string, string> = {}
+      for (const [index, source] of sources.entries()) {
+        Object.assign(variables, helperVariables(index, await source.read(signal)))
+      }
+      return variables
+    },
+    redact: redactor.redact,
+  }
 }
 
-/** A helper for this server alone, in the shell that git brings with it; its answer to anything but `get` is nothing. */
-function helperConfig(repo: string): string {
-  const server = /^https?:\/\/[^/?#]*/i.exec(repo)?.[0]
-  if (server === undefined) return ''
-  const helper =
-    `!f() { test "$1" = get && ` +
-    `printf 'username=%s\\npassword=%s\\n' "$${usernameVariable}" "$${passwordVariable}"; }; f`
-  return `[credential ${quote(server)}]\n\thelper = ${quote(helper)}\n`
+async function checkPasswordFiles(rows: readonly PasswordRow[]): Promise<void> {
+  for (const { passwordFile = '', fileFlag } of rows) {
+    if (passwordFile === '') continue
+    await readPasswordFile(passwordFile, fileFlag).catch((error: unknown) => {
+      throw new ConfigError(messageOf(error), { cause: error })
+    })
+  }
 }
 
-/** A quoted value of git's configuration format. */
-function quote(text: string): string {
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+async function cookieConfig(path = defaultCookiePath): Promise<string> {
+  await access(path, constants.R_OK).catch((error: unknown) => {
+    throw new ConfigError(
+      `invalid flag: --cookie-file needs ${path}, which cannot be read: ${messageOf(error)}. Mount the cookies there, or leave the option out`,
+      { cause: error },
+    )
+  })
+  return `[http]\n\tcookieFile = ${quoteConfigValue(path)}\n`
 }
