@@ -1,0 +1,83 @@
+// The file that keeps a gate's output for its commit. It is written as the output comes, so that a gate that hangs
+// can be watched; it is bounded, so that one that runs wild does not fill the volume that sync publishes on; and
+// there is a bounded number of such files.
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { GateError, messageOf } from '../../runtime/errors.ts'
+import { createBoundedOutput, leftOutNote } from './bounded-output.ts'
+
+/** One file holds this much from the beginning and the end below. Less: the output of a build does not fit. */
+const headBytes = 1024 * 1024
+const tailBytes = 32 * 1024
+/** Files of that many commits are kept. Fewer: yesterday's refusal is gone. More: up to 1 MiB more each. */
+const keptFiles = 100
+
+export interface GateOutput {
+  write(chunk: Buffer): void
+  /** Resolves when all is in the file. @throws GateError where it could not be written */
+  close(): Promise<void>
+}
+
+/** Replaces the file. @throws GateError where it cannot be made */
+export async function openGateOutput(path: string): Promise<GateOutput> {
+  const folder = dirname(path)
+  const file = await keeping(path, async () => {
+    await mkdir(folder, { recursive: true, mode: 0o775 })
+    return open(path, 'w', 0o644)
+  })
+  const rest = createBoundedOutput({ headBytes: 0, tailBytes })
+  let written = 0
+  let writing: Promise<unknown> = Promise.resolve()
+  let failure: unknown
+
+  const append = (chunk: Buffer): void => {
+    writing = writing
+      .then(() => file.writeFile(chunk))
+      .catch((error) => {
+        failure ??= error
+      })
+  }
+
+  return {
+    write: (chunk) => {
+      const now = chunk.subarray(0, headBytes - written)
+      written += now.length
+      if (now.length > 0) append(now)
+      if (now.length < chunk.length) rest.add(chunk.subarray(now.length))
+    },
+    close: async () => {
+      if (rest.leftOut() > 0) append(Buffer.from(leftOutNote(rest.leftOut())))
+      append(rest.tail())
+      await writing
+      await file.close()
+      await keeping(path, async () => {
+        if (failure !== undefined) throw failure
+      })
+      await removeOldest(folder)
+    },
+  }
+}
+
+async function keeping<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write()
+  } catch (error) {
+    throw new GateError(
+      `the gate's output cannot be kept in ${path}: ${messageOf(error)}. Free space on its volume and let this user write there; until then nothing is published`,
+      { details: { output_path: path }, cause: error },
+    )
+  }
+}
+
+async function removeOldest(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.log'))
+  if (names.length <= keptFiles) return
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const path = join(folder, name)
+      return { path, at: (await stat(path).catch(() => undefined))?.mtimeMs ?? 0 }
+    }),
+  )
+  files.sort((one, other) => other.at - one.at)
+  for (const { path } of files.slice(keptFiles)) await rm(path, { recursive: true, force: true })
+}
