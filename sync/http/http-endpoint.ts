@@ -1,37 +1,72 @@
 // The HTTP endpoint of --http-bind. As git-sync: every path and method tells readiness, 503 until a commit is
-// published and 200 from then on. Ours: POST /sync syncs at once. It takes no secret and does no more than the
-// period would, so it is open to this machine and nobody else.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { ConfigError, messageOf } from '../../runtime/errors.ts'
-import { parseGoInt } from '../options/go-values.ts'
+// published and 200 from then on; /metrics and /debug/pprof/ are something else only where they were asked for.
+// Ours: GET /status says more than ready or not, and POST /sync syncs at once. That takes no secret and does no
+// more than the period would, so it is open to this machine and nobody else.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { answer, createHttpServer, type HttpHandler, type HttpServer, pathOf } from './http-server.ts'
 
 /** Path of the request that syncs at once. */
 const syncPath = '/sync'
+const statusPath = '/status'
+const metricsPath = '/metrics'
+const profilingPath = '/debug/pprof'
 
-export interface HttpEndpoint {
-  /** @throws ConfigError where the address is taken or not ours */
-  start(): Promise<AddressInfo>
-  stop(): Promise<void>
-  [Symbol.asyncDispose](): Promise<void>
+export type HttpEndpoint = HttpServer
+
+/** The body of GET /status. Times are ISO 8601, UTC; null: not yet, or not configured. */
+export interface SyncStatus {
+  /** Whether a commit was published or found published by this process. */
+  ready: boolean
+  /** As --ref has it. */
+  ref: string
+  commit_sha: string | null
+  /** When the link was last changed by this process. */
+  published_at: string | null
+  /** The last sync that succeeded, with something new or without. */
+  last_success_at: string | null
+  /** Failed syncs in a row. */
+  failures: number
+  last_error: { message: string; error: string; at: string } | null
+  /** The last run of --gate-command. */
+  gate: { commit_sha: string; status: string; output_path: string | null; reason: string | null } | null
+}
+
+/** What answers a part of the paths. */
+export interface HttpPages {
+  handle: HttpHandler
 }
 
 /**
  * @param deps.bind `:1234`, `127.0.0.1:1234` or `[::1]:1234`
- * @throws ConfigError where it is none of these
+ * @param deps.onSync POST /sync came from this machine
+ * @param deps.status what GET /status answers; without it, the path tells readiness
+ * @param deps.metrics answers /metrics; without it, the path tells readiness
+ * @param deps.profiling answers /debug/pprof/ and all below; without it, the paths tell readiness
+ * @throws ConfigError where `bind` is no address
  */
 export function createHttpEndpoint(deps: {
   bind: string
   isReady: () => boolean
   onSync: () => void
+  status?: () => SyncStatus
+  metrics?: HttpPages
+  profiling?: HttpPages
 }): HttpEndpoint {
-  const address = parseBind(deps.bind)
-  const server = createServer((request, response) => {
+  const { status, metrics, profiling } = deps
+
+  const handle: HttpHandler = (request, response) => {
     request.resume()
-    if (request.method === 'POST' && request.url?.split('?', 1)[0] === syncPath) acceptSync(request, response)
-    else if (deps.isReady()) answer(response, 200, '')
-    else answer(response, 503, 'repo is not ready\n')
-  })
+    const path = pathOf(request)
+    const isRead = request.method === 'GET' || request.method === 'HEAD'
+    if (path === syncPath && request.method === 'POST') return acceptSync(request, response)
+    if (path === statusPath && isRead && status) return answerStatus(response, status())
+    if (path === metricsPath && metrics) return metrics.handle(request, response)
+    if (path.startsWith(`${profilingPath}/`) && profiling) return profiling.handle(request, response)
+    if (path === profilingPath && profiling) {
+      return answer(response, 301, '', { location: `${profilingPath}/` })
+    }
+    return deps.isReady() ? answer(response, 200, '') : answer(response, 503, 'repo is not ready\n')
+  }
 
   function acceptSync(request: IncomingMessage, response: ServerResponse): void {
     if (!isLoopback(request.socket.remoteAddress ?? '')) {
@@ -42,45 +77,16 @@ export function createHttpEndpoint(deps: {
     answer(response, 202, 'sync requested\n')
   }
 
-  const stop = (): Promise<void> =>
-    new Promise((resolve) => {
-      server.close(() => resolve())
-      server.closeAllConnections()
-    })
-  return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', (error) =>
-          reject(
-            new ConfigError(
-              `invalid flag: --http-bind ${deps.bind} cannot be listened on: ${messageOf(error)}. Choose a port that is free, on an address of this machine`,
-              { cause: error },
-            ),
-          ),
-        )
-        server.listen(address, () => resolve(server.address() as AddressInfo))
-      }),
-    stop,
-    [Symbol.asyncDispose]: stop,
-  }
+  return createHttpServer({ bind: deps.bind, flag: '--http-bind', handle })
 }
 
-function parseBind(bind: string): { port: number; host?: string } {
-  const colon = bind.lastIndexOf(':')
-  const port = parseGoInt(bind.slice(colon + 1))
-  const host = bind.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, '$1')
-  if (colon < 0 || port === undefined || port < 0 || port > 65_535) {
-    throw new ConfigError(
-      `invalid flag: --http-bind must be :port or address:port, not ${JSON.stringify(bind)}`,
-    )
-  }
-  return host === '' ? { port } : { port, host }
+function answerStatus(response: ServerResponse, status: SyncStatus): void {
+  answer(response, status.ready ? 200 : 503, `${JSON.stringify(status)}\n`, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+  })
 }
 
 function isLoopback(address: string): boolean {
   return /^(::ffff:)?127\./.test(address) || address === '::1'
-}
-
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(text)
 }
