@@ -1,56 +1,46 @@
-// What `--help` prints, made from the table of options.
-import { formatGoDuration } from './go-values.ts'
-import { type OptionRow, optionRows } from './options.ts'
+// What `--help` prints, made from the table of options: a sentence for each. The whole story is in manual.ts.
+import { type OptionRow, optionGroups } from './option-row.ts'
+import { sentenceOf, titleOf, wrap } from './option-text.ts'
+import { deprecatedRows, optionRows, requestRows } from './options.ts'
 
 const helpWidth = 100
 const indent = ' '.repeat(6)
 
-/** The text of `--help`: one entry for each option with its type, variable, default and meaning. */
+/** The text of `--help`: by groups, each option with its type, variable, meaning and default. */
 export function helpText(): string {
-  const entries = optionRows.map(([, row]) => {
-    const flag = row.flag === undefined ? '' : `${row.short ? `-${row.short}, ` : ''}--${row.flag}`
-    const value = row.type === 'bool' ? '' : ` <${row.type === 'strings' ? 'string' : row.type}>`
-    const head = flag === '' ? `  $${row.env}` : `  ${flag}${value}, $${row.env}`
-    return [head, ...wrap(`${row.help}${defaultNote(row)}`)].join('\n')
-  })
+  const rows = optionRows.map(([, row]) => row)
+  const groups = optionGroups.flatMap((group) => [
+    `${group}:`,
+    ...rows.filter((row) => row.group === group).flatMap(entry),
+    ...(group === 'Program' ? requestRows.flatMap(requestEntry) : []),
+    '',
+  ])
   return [
     'Usage: branchline sync --repo <url> --root <directory> [options]',
     '',
-    'Keeps a directory at the newest commit of a branch: clones the repository, makes a worktree for each commit',
-    'and publishes it by an atomic change of a symbolic link.',
+    'Keeps a directory at the newest commit of a branch: clones the repository, makes a worktree for each',
+    'commit and publishes it by an atomic change of a symbolic link. --man prints the manual.',
     '',
-    'Options (a flag wins over its variable):',
-    ...entries,
-    '  -h, --help',
-    `${indent}print this text and exit`,
-    '  --version',
-    `${indent}print the version and exit`,
+    'A flag wins over its variable.',
     '',
-    'Exit codes: 0 done, 1 configuration or too many failures, 2 a flag that cannot be read, 128 + n ended by signal n.',
+    ...groups,
+    ...wrap(
+      `Deprecated: ${deprecatedRows.map(([, { flag, advice }]) => `--${flag} (${advice})`).join(', ')}.`,
+      helpWidth,
+      '',
+    ),
+    '',
+    'Exit codes: 0 done, 1 configuration or too many failures, 2 a flag that cannot be read, 128 + n',
+    'ended by signal n.',
     '',
   ].join('\n')
 }
 
-/** How a default reads in help and reference: Go's spelling; empty where there is none. */
-function defaultText(row: OptionRow): string {
-  if (row.type === 'duration') return formatGoDuration(row.default as number)
-  return Array.isArray(row.default) ? row.default.join(':') : String(row.default)
+function entry(row: OptionRow): string[] {
+  const variable = row.env === undefined || row.flag === undefined ? '' : `, $${row.env}`
+  return [`  ${titleOf(row)}${variable}`, ...wrap(sentenceOf(row), helpWidth, indent)]
 }
 
-function defaultNote(row: OptionRow): string {
-  const text = defaultText(row)
-  return text === '' ? '' : ` (default ${text})`
-}
-
-function wrap(text: string): string[] {
-  const lines: string[] = []
-  let line = indent
-  for (const word of text.split(' ')) {
-    if (line.length + word.length + 1 > helpWidth && line.trim() !== '') {
-      lines.push(line)
-      line = indent
-    }
-    line += line === indent ? word : ` ${word}`
-  }
-  return [...lines, line]
+function requestEntry({ flag, shorts, help }: (typeof requestRows)[number]): string[] {
+  return [`  ${[...shorts.map((short) => `-${short}`), `--${flag}`].join(', ')}`, `${indent}${help}`]
 }

@@ -1,185 +1,205 @@
-// Arguments and environment → options, in the syntax that git-sync's users write (GNU long flags, Go's values).
-// A variable is the default of its flag, so a flag always wins; a variable that is set but empty counts as set.
-// A flag that cannot be read is the caller's mistake (InvalidInputError, exit code 2); everything else that
-// keeps sync from starting is configuration (ConfigError, exit code 1).
-import { constants } from 'node:os'
-import { ConfigError, InvalidInputError } from '../../runtime/errors.ts'
-import { didYouMean } from '../../runtime/nearest.ts'
-import { parseGoBool, parseGoDuration, parseGoInt } from './go-values.ts'
-import { type OptionName, type OptionRow, optionRows, optionTable, type SyncOptions } from './options.ts'
+// Arguments and environment → options. A variable is the default of its flag, so a flag always wins; deprecated
+// flags win over what took their place. A flag that cannot be read is the caller's mistake (InvalidInputError, exit
+// code 2); everything else that keeps sync from starting is configuration (ConfigError, exit code 1).
+import { InvalidInputError } from '../../runtime/errors.ts'
+import type { CredentialEntry } from './credential-text.ts'
+import { type GitConfigEntry, parseGitConfigText } from './git-config-text.ts'
+import type { OptionType } from './option-row.ts'
+import {
+  type DeprecatedOptions,
+  deprecatedRows,
+  hiddenFlagPrefix,
+  type OptionName,
+  optionRows,
+  requestRows,
+  type SyncOptions,
+} from './options.ts'
+import { readEnvironment } from './read-environment.ts'
+import { type FlagSyntax, readFlags } from './read-flags.ts'
+import { readValue } from './read-value.ts'
+import { describeUnknown, unknownVariablesIn } from './unknown-variables.ts'
 
-/** What the command line asks for. */
-export type Request = { type: 'run'; options: SyncOptions } | { type: 'help' } | { type: 'version' }
+/** What the command line asks for. `notes` are lines for stderr, in their order: what is deprecated or odd. */
+export type Request =
+  | { type: 'run'; options: SyncOptions; notes: string[] }
+  | { type: 'help' | 'man' | 'version'; notes: string[] }
 
-const flags = new Map(optionRows.flatMap(([name, row]) => (row.flag ? [[row.flag, name] as const] : [])))
-const shorts = new Map(optionRows.flatMap(([name, row]) => (row.short ? [[row.short, name] as const] : [])))
-const flagNames = [...flags.keys(), 'help', 'version'].map((flag) => `--${flag}`)
+/** What a flag is to the parser. */
+type Flag = FlagSyntax & {
+  type: OptionType
+  secret?: true
+  /** As messages name it. */
+  title: string
+  target:
+    | { of: 'options'; name: OptionName; repeats: boolean; isHidden: boolean }
+    | { of: 'deprecated'; name: keyof DeprecatedOptions; note: string }
+    | { of: 'request'; name: 'help' | 'man' | 'version' }
+}
+
+const flags: readonly Flag[] = [
+  ...optionRows.flatMap(([name, row]): Flag[] => {
+    const isHidden = row.flag === undefined
+    const flag = row.flag ?? `${hiddenFlagPrefix}${row.env}`
+    return [
+      {
+        flag,
+        shorts: row.short === undefined ? [] : [row.short],
+        isBool: row.type === 'bool',
+        isHidden,
+        type: row.type,
+        ...(row.secret && { secret: row.secret }),
+        title: row.short === undefined ? `--${flag}` : `-${row.short}, --${flag}`,
+        target: { of: 'options', name, repeats: row.repeats ?? false, isHidden },
+      },
+    ]
+  }),
+  ...deprecatedRows.map(
+    ([name, row]): Flag => ({
+      flag: row.flag,
+      shorts: [],
+      isBool: row.type === 'bool',
+      isHidden: true,
+      type: row.type,
+      title: `--${row.flag}`,
+      target: { of: 'deprecated', name, note: `Flag --${row.flag} has been deprecated, ${row.advice}` },
+    }),
+  ),
+  ...requestRows.map(
+    ({ request, flag, shorts }): Flag => ({
+      flag,
+      shorts,
+      isBool: true,
+      isHidden: false,
+      type: 'bool',
+      title: `--${flag}`,
+      target: { of: 'request', name: request },
+    }),
+  ),
+]
+
+const defaults: Readonly<Record<string, unknown>> = Object.fromEntries(
+  optionRows.map(([name, row]) => [name, row.default]),
+)
+const deprecatedDefaults: Readonly<Record<string, unknown>> = Object.fromEntries(
+  deprecatedRows.map(([name, row]) => [name, row.default]),
+)
 
 /**
  * Reads options; does not judge them (see checkOptions).
- * @throws ConfigError where a variable cannot be read
+ * @throws ConfigError where a variable cannot be read, whatever the arguments ask for
  * @throws InvalidInputError where a flag is unknown, lacks its value or has one that cannot be read
  */
 export function parseOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Request {
-  const values: Record<string, unknown> = {}
-  for (const [name, row] of optionRows) {
-    const text = env[row.env]
-    const value = text === undefined ? row.default : readValue(row, text)
-    if (value === undefined)
-      throw new ConfigError(`invalid ${row.type} env ${row.env}=${JSON.stringify(text)}`)
-    values[name] = value
+  const fromEnvironment = readEnvironment(env)
+  const { notes } = fromEnvironment
+  const values = { ...defaults, ...fromEnvironment.options }
+  const deprecated = { ...deprecatedDefaults, ...fromEnvironment.deprecated }
+  const requests: Record<string, boolean> = {}
+  const repeated = new Set<string>()
+
+  for (const { known, text } of readFlags(argv, flags)) {
+    const { target } = known
+    const value = readText(known, text)
+    if (target.of === 'request') requests[target.name] = value as boolean
+    else if (target.of === 'deprecated') {
+      deprecated[target.name] = value
+      notes.push(target.note)
+    } else if (target.repeats) {
+      const isFirst = !repeated.has(target.name)
+      values[target.name] = repeat(known.type, values[target.name], { text, value }, isFirst)
+      repeated.add(target.name)
+    } else if (!target.isHidden || value !== '') values[target.name] = value
   }
 
-  const repeated = new Set<OptionName>()
-  const take = (name: OptionName, written: string, text: string): void => {
-    const row: OptionRow = optionTable[name]
-    if (row.type === 'strings') {
-      values[name] = repeated.has(name) ? [...(values[name] as string[]), text] : [text]
-      repeated.add(name)
-      return
-    }
-    const value = readValue(row, text)
-    if (value === undefined) {
-      throw new InvalidInputError(
-        `invalid argument ${JSON.stringify(text)} for "${written}" flag: ${allowedValues[row.type]}`,
-      )
-    }
-    values[name] = value
-  }
-
-  const rest = [...argv]
-  for (let argument = rest.shift(); argument !== undefined && argument !== '--'; argument = rest.shift()) {
-    if (argument === '-h' || argument === '-?' || argument === '--help') return { type: 'help' }
-    if (argument === '--version') return { type: 'version' }
-    const { name, written, text } = splitFlag(argument)
-    if (name === undefined) continue
-    if (text !== undefined) take(name, written, text)
-    else if (optionTable[name].type === 'bool') take(name, written, 'true')
-    else {
-      const next = rest.shift()
-      if (next === undefined) throw new InvalidInputError(`flag needs an argument: ${written}`)
-      take(name, written, next)
-    }
-  }
-  return { type: 'run', options: values as SyncOptions }
+  const asked = requestRows.find(({ request }) => requests[request])
+  if (asked !== undefined) return { type: asked.request, notes }
+  const unknownVariables = unknownVariablesIn(env)
+  const options = applyDeprecated(
+    readParts(values as Texts, unknownVariables),
+    deprecated as DeprecatedOptions,
+    notes,
+  )
+  if (options.unknownEnv === 'warn') notes.push(...unknownVariables.map(describeUnknown))
+  return { type: 'run', options, notes }
 }
 
-/** Positional arguments have no name here and are passed over, as git-sync does. */
-function splitFlag(argument: string): { name?: OptionName; written: string; text?: string } {
-  if (argument.startsWith('--')) {
-    const equals = argument.indexOf('=')
-    const written = equals < 0 ? argument : argument.slice(0, equals)
-    const name = flags.get(written.slice(2))
-    if (name === undefined) {
-      throw new InvalidInputError(`unknown flag: ${written}.${didYouMean(written, flagNames)}`)
-    }
-    return equals < 0 ? { name, written } : { name, written, text: argument.slice(equals + 1) }
-  }
-  if (argument.startsWith('-') && argument.length > 1) {
-    const written = argument.slice(0, 2)
-    const name = shorts.get(argument[1]!)
-    if (name === undefined) {
-      throw new InvalidInputError(
-        `unknown shorthand flag: '${argument[1]}' in ${argument}.${didYouMean(`-${argument}`, flagNames)}`,
-      )
-    }
-    const text = argument.slice(2).replace(/^=/, '')
-    return argument.length === 2 ? { name, written } : { name, written, text }
-  }
-  return { written: argument }
+function readText({ type, title, secret }: Flag, text: string): unknown {
+  const reading = readValue(type, text)
+  if ('value' in reading) return reading.value
+  const shown = secret ? 'invalid argument' : `invalid argument ${JSON.stringify(text)}`
+  throw new InvalidInputError(`${shown} for "${title}" flag: ${reading.problem}`)
 }
 
-const allowedValues: Record<OptionRow['type'], string> = {
-  string: 'write any text',
-  strings: 'write any text',
-  int: 'write a whole number, for instance 3',
-  bool: 'write true or false, after an equals sign',
-  duration: 'write a number with a unit, for instance 100ms, 30s or 1h30m',
-}
-
-function readValue(row: OptionRow, text: string): OptionRow['default'] | undefined {
-  switch (row.type) {
-    case 'string':
-      return text
+/** The value after one more flag of the name. Only keys for SSH replace what the variable has. */
+function repeat(type: OptionType, before: unknown, more: { text: string; value: unknown }, isFirst: boolean) {
+  switch (type) {
     case 'strings':
-      return text.split(':')
-    case 'int':
-      return parseGoInt(text)
-    case 'bool':
-      return parseGoBool(text)
-    case 'duration':
-      return parseGoDuration(text)
+      return isFirst ? [more.text] : [...(before as string[]), more.text]
+    case 'credential':
+      return [...(before as CredentialEntry[]), ...(more.value as CredentialEntry[])]
+    default:
+      return isFirst ? more.text : `${before},${more.text}`
   }
 }
 
-/** What no ref is named, and what git would take for an option or a refspec (`branch:other`, `+branch`). */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: git allows none in a name
-const noRefName = /^[-+/]|[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{/
-
-/** Shorter: the loop does nothing but start git. */
-const minimumDurationMs = 10
-
-/**
- * Refuses options that cannot work, alone or together.
- * @throws ConfigError that names the option, the value and what is allowed
- */
-export function checkOptions(options: SyncOptions): void {
-  const invalid = (flag: string, problem: string): never => {
-    throw new ConfigError(`invalid flag: --${flag} ${problem}`)
-  }
-  for (const name of ['root', 'repo'] as const) {
-    if (options[name] === '') throw new ConfigError(`required flag: --${name} must be specified`)
-  }
-  if (options.ref === '' || noRefName.test(options.ref)) {
-    invalid('ref', `must be a branch, a tag or a full commit hash, not ${JSON.stringify(options.ref)}`)
-  }
-  if (options.repo.startsWith('-'))
-    invalid('repo', `must be a URL or a path, not ${JSON.stringify(options.repo)}`)
-  if (options.depth < 0) invalid('depth', `must be 0 or more, not ${options.depth}`)
-  if (options.period < minimumDurationMs) invalid('period', 'must be at least 10ms')
-  if (options.syncTimeout < minimumDurationMs) invalid('sync-timeout', 'must be at least 10ms')
-  if (options.staleWorktreeTimeout < 0) invalid('stale-worktree-timeout', 'must be 0 or more')
-  if (options.verbose < 0) invalid('verbose', 'must be 0 or more')
-  if (options.git === '') invalid('git', 'must be a path or a name')
-  if (options.syncOnSignal !== '') signalNamed(options.syncOnSignal)
-  checkCredentials(options, invalid)
+/** Options of which those of git's configuration are still text. */
+type Texts = Omit<SyncOptions, 'given' | 'gitConfig' | 'gitConfigAdd'> & {
+  gitConfig: string
+  gitConfigAdd: string
 }
 
-function checkCredentials(options: SyncOptions, invalid: (flag: string, problem: string) => never): void {
-  const { username, password, passwordFile } = options
-  if (username === '') {
-    const alone = password !== '' ? 'GITSYNC_PASSWORD' : passwordFile !== '' ? '--password-file' : undefined
-    if (alone !== undefined)
-      throw new ConfigError(`required flag: --username must be specified when ${alone} is`)
-    return
-  }
-  if (password === '' && passwordFile === '') {
-    throw new ConfigError(
-      'required flag: GITSYNC_PASSWORD or --password-file must be specified when --username is',
-    )
-  }
-  if (password !== '' && passwordFile !== '') {
-    invalid('password-file', 'may not be specified together with GITSYNC_PASSWORD')
+/** Reads what is text still, and leaves out what means nothing. */
+function readParts(values: Texts, unknownVariables: readonly string[]): SyncOptions {
+  const { gitConfig, gitConfigAdd, sshKeyFile } = values
+  return {
+    ...values,
+    // A variable that is set but empty is no key; ssh would take its next argument for one.
+    sshKeyFile: sshKeyFile.filter((path) => path !== ''),
+    gitConfig: pairsOf(gitConfig),
+    gitConfigAdd: pairsOf(gitConfigAdd),
+    // git-sync takes both for 'any status will do'.
+    webhookSuccessStatus: values.webhookSuccessStatus === -1 ? 0 : values.webhookSuccessStatus,
+    given: { branch: '', rev: '', changePermissions: 0, gitConfig, gitConfigAdd, unknownVariables },
   }
 }
 
-/**
- * The signal of `SIGHUP`, `HUP` or a number in Go's syntax.
- * @throws ConfigError for any other text, and for signals that no process can catch
- */
-export function signalNamed(text: string): NodeJS.Signals {
-  const number = parseGoInt(text)
-  const names = Object.keys(constants.signals) as NodeJS.Signals[]
-  const upper = text.toUpperCase()
-  const name =
-    number === undefined
-      ? names.find((signal) => signal === upper || signal === `SIG${upper}`)
-      : names.find((signal) => constants.signals[signal] === number)
-  if (name === undefined || name === 'SIGKILL' || name === 'SIGSTOP') {
-    const suggestion = name === undefined ? didYouMean(upper, names) : ' No process can catch that signal.'
-    throw new ConfigError(
-      `invalid flag: --sync-on-signal must be the name or number of a signal, not ${JSON.stringify(text)}.${suggestion}`,
-    )
+/** None where the text is wrong, which checkOptions says. */
+function pairsOf(text: string): GitConfigEntry[] {
+  try {
+    return parseGitConfigText(text)
+  } catch (error) {
+    if (error instanceof InvalidInputError) return []
+    throw error
   }
-  return name
+}
+
+/** What deprecated flags and variables say goes before what took their place, and is told. */
+function applyDeprecated(options: SyncOptions, old: DeprecatedOptions, notes: string[]): SyncOptions {
+  const set = <Name extends OptionName>(
+    name: Name,
+    value: SyncOptions[Name],
+    flag: string,
+    by: string,
+  ): object => {
+    notes.push(`setting ${flag} from deprecated ${by}`)
+    return { [name]: value }
+  }
+  return {
+    ...options,
+    ...(old.v < 0 ? {} : { verbose: old.v }),
+    ...(old.branch !== '' && (old.rev === '' || old.rev === 'HEAD')
+      ? set('ref', old.branch, '--ref', '--branch')
+      : old.rev !== '' && old.branch === ''
+        ? set('ref', old.rev, '--ref', '--rev')
+        : {}),
+    ...(old.dest !== '' && set('link', old.dest, '--link', '--dest')),
+    ...(old.wait !== 0 && set('period', Math.trunc(old.wait * 1_000), '--period', '--wait')),
+    ...(old.timeout !== 0 && set('syncTimeout', old.timeout * 1_000, '--sync-timeout', '--timeout')),
+    ...(old.maxSyncFailures !== 0 &&
+      set('maxFailures', old.maxSyncFailures, '--max-failures', '--max-sync-failures')),
+    ...(old.syncHookCommand !== '' &&
+      set('exechookCommand', old.syncHookCommand, '--exechook-command', '--sync-hook-command')),
+    ...(old.password !== '' && set('password', old.password, '$GITSYNC_PASSWORD', '--password')),
+    given: { ...options.given, branch: old.branch, rev: old.rev, changePermissions: old.changePermissions },
+  }
 }

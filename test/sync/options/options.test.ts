@@ -1,105 +1,209 @@
-// The table of options and what is made from it.
+// The table of options and what is made from it, row by row: each spelling of each option sets its value, and what
+// is no value is refused in git-sync's words.
 import { expect, test } from 'vitest'
 import { ConfigError, InvalidInputError } from '../../../runtime/errors.ts'
 import { helpText } from '../../../sync/options/help.ts'
-import { optionRows, type SyncOptions } from '../../../sync/options/options.ts'
-import { checkOptions, parseOptions, signalNamed } from '../../../sync/options/parse-options.ts'
+import { manualText } from '../../../sync/options/manual.ts'
+import type { OptionType } from '../../../sync/options/option-row.ts'
+import { deprecatedRows, type OptionName, optionRows } from '../../../sync/options/options.ts'
+import { parseOptions } from '../../../sync/options/parse-options.ts'
+import { renderSyncOptions } from '../../../sync/options/reference.ts'
+import { parse, parseRun } from './parse.ts'
 
-function parse(argv: string[], env: NodeJS.ProcessEnv = {}): SyncOptions {
-  const request = parseOptions(argv, env)
-  if (request.type !== 'run') throw new Error(`asks for ${request.type}`)
-  return request.options
+interface Sample {
+  text: string
+  value: unknown
+  /** Another text, which means something else. */
+  other: string
+  /** What the type does not take, with the word that git-sync has for the type and the hint of ours. */
+  bad?: { texts: string[]; word: string; hint: RegExp }
 }
 
-const valid = ['--repo', 'https://example.com/x.git', '--root', '/tmp/x']
+const badInt = { texts: ['', 'deep', '1.5', '9223372036854775808'], word: 'int', hint: /whole number/ }
 
-/** Texts of each type with the value that they mean. */
-const samples = {
-  string: ['text', 'text'],
-  strings: ['text', ['text']],
-  int: ['0x10', 16],
-  bool: ['T', true],
-  duration: ['1m30s', 90_000],
-} as const
+const samples: Record<OptionType, Sample> = {
+  string: { text: 'text', value: 'text', other: '' },
+  strings: { text: 'text', value: ['text'], other: 'other' },
+  int: { text: '0x10', value: 16, other: '3', bad: badInt },
+  'optional-int': { text: '0o17', value: 15, other: '3', bad: badInt },
+  float: {
+    text: '1e1',
+    value: 10,
+    other: '3',
+    bad: { texts: ['', '1s', 'inf'], word: 'float', hint: /write a number/ },
+  },
+  bool: {
+    text: 'T',
+    value: true,
+    other: 'False',
+    bad: { texts: ['', 'yes', 'on', '2'], word: 'bool', hint: /true or false/ },
+  },
+  duration: {
+    text: '1m30s',
+    value: 90_000,
+    other: '5s',
+    bad: { texts: ['', '10', '1d', '.s', '300000000h'], word: 'duration', hint: /number with a unit/ },
+  },
+  credential: {
+    text: '{"url":"u","username":"n","password":"p"}',
+    value: [{ url: 'u', username: 'n', password: 'p' }],
+    other: '[]',
+    bad: { texts: ['no', '{', '{"user":"x"}'], word: 'credential', hint: /JSON|unknown field/ },
+  },
+  'git-config': {
+    text: 'http.proxy:x,',
+    value: [{ key: 'http.proxy', value: 'x' }],
+    other: 'http.proxy:y',
+  },
+}
 
-test('each option can be given by its variable, and by its flag, which wins', () => {
+/** Variables of a row, each of which alone sets its value. */
+const variablesOf = (row: (typeof optionRows)[number][1]): string[] => [
+  ...(row.env === undefined ? [] : [row.env]),
+  ...(row.oldEnv ?? []),
+]
+
+test.for(optionRows)('%s is set by each of its variables and by its flag', ([name, row]) => {
+  const { text, value, other } = samples[row.type]
+  const isSet = (argv: string[], env: NodeJS.ProcessEnv = {}) =>
+    expect(parse(argv, env)[name], JSON.stringify([argv, env])).toEqual(value)
+
+  for (const variable of variablesOf(row)) isSet([], { [variable]: text })
+  const flag = row.flag ?? `__env__${row.env}`
+  isSet([`--${flag}=${text}`])
+  if (row.type !== 'bool') isSet([`--${flag}`, text])
+  if (row.short !== undefined) {
+    isSet([`-${row.short}${text}`])
+    isSet([`-${row.short}`, text])
+    isSet([`-${row.short}=${text}`])
+  }
+  for (const variable of variablesOf(row)) isSet([`--${flag}=${text}`], { [variable]: other })
+})
+
+test.for(optionRows.filter(([, { oldEnv }]) => oldEnv !== undefined))(
+  'old variables of %s win over the new one, the last of them over all, and each is told',
+  ([name, row]) => {
+    const { text, value, other } = samples[row.type]
+    const names = variablesOf(row)
+    const last = names.at(-1)!
+    const env = Object.fromEntries(names.map((variable) => [variable, variable === last ? text : other]))
+    const { options, notes } = parseRun([], env)
+    expect(options[name]).toEqual(value)
+    expect(notes).toEqual([
+      ...row.oldEnv!.map((old) => `env $${old} has been deprecated, use $${row.env} instead`),
+      `env $${row.env} was overridden by $${last}`,
+    ])
+  },
+)
+
+test.for([...optionRows, ...deprecatedRows].filter(([, row]) => samples[row.type].bad !== undefined))(
+  'values that %s does not take are refused by variable and flag',
+  ([, row]) => {
+    const { texts, word, hint } = samples[row.type].bad!
+    for (const text of texts) {
+      const quoted = row.secret ? '' : `=${JSON.stringify(text)}`
+      if (row.env !== undefined) {
+        const run = () => parse(['--help'], { [row.env!]: text })
+        expect(run, row.env).toThrow(ConfigError)
+        expect(run).toThrow(`invalid ${word} env ${row.env}${quoted}: `)
+        expect(run).toThrow(hint)
+      }
+      if (row.flag !== undefined) {
+        const short = 'short' in row && row.short ? `-${row.short}, ` : ''
+        const run = () => parse([`--${row.flag}=${text}`])
+        expect(run, row.flag).toThrow(InvalidInputError)
+        expect(run).toThrow(
+          `invalid argument${row.secret ? '' : ` ${JSON.stringify(text)}`} for "${short}--${row.flag}" flag: `,
+        )
+        expect(run).toThrow(hint)
+      }
+    }
+  },
+)
+
+test('help, manual and reference page have every flag and variable, and no word of a hidden flag', () => {
+  const [help, manual, page] = [helpText(), manualText(), renderSyncOptions()]
   for (const [name, row] of optionRows) {
-    const [text, value] = samples[row.type]
-    expect(parse([], { [row.env]: text })[name], row.env).toEqual(value)
-    if (row.flag === undefined) continue
-    expect(parse([`--${row.flag}=${text}`])[name], row.flag).toEqual(value)
-    if (row.type === 'string') expect(parse([`--${row.flag}=flag`], { [row.env]: 'env' })[name]).toBe('flag')
+    const flags = row.flag === undefined ? [] : [`--${row.flag}`]
+    for (const word of [...flags, ...(row.env ?? '').split(' ')]) {
+      expect(help, name).toContain(word)
+      expect(manual, name).toContain(word)
+      expect(page, name).toContain(word)
+    }
+    for (const word of row.oldEnv ?? []) {
+      expect(manual, name).toContain(`$${word}`)
+      expect(page, name).toContain(`\`${word}\``)
+    }
   }
-})
-
-test('help names every flag and variable, and no secret has a flag', () => {
-  const help = helpText()
-  for (const [, row] of optionRows) {
-    expect(help).toContain(`$${row.env}`)
-    if (row.flag !== undefined) expect(help).toContain(`--${row.flag}`)
-    if (row.secret) expect(row.flag).toBeUndefined()
+  for (const [, { flag, advice }] of deprecatedRows) {
+    for (const text of [help, manual, page]) expect(text.replace(/\s+/g, ' ')).toContain(`--${flag}`)
+    expect(page).toContain(advice)
   }
+  for (const text of [help, manual, page]) expect(text).not.toContain('__env__')
 })
 
-test('flags are read as GNU programs do: the last wins, a boolean needs no value, others may be apart', () => {
-  expect(parse(['--depth', '1', '--depth=2']).depth).toBe(2)
-  expect(parse(['--one-time', 'false']).oneTime).toBe(true)
-  expect(parse(['--one-time=false'], { GITSYNC_ONE_TIME: 'true' }).oneTime).toBe(false)
-  expect(['-v5', '-v=5'].map((flag) => parse([flag]).verbose)).toEqual([5, 5])
-  expect(parse(['-v', '5']).verbose).toBe(5)
-  expect(parse(['stray', '--depth', '3', 'stray', '--', '--depth=4']).depth).toBe(3)
+test('no flag, shorthand or variable is there twice', () => {
+  const rows = [...optionRows, ...deprecatedRows].map(([, row]) => row)
+  const flags = rows.flatMap(({ flag }) => flag ?? [])
+  const variables = [
+    ...optionRows.flatMap(([, row]) => variablesOf(row)),
+    ...deprecatedRows.flatMap(([, { env }]) => env ?? []),
+  ]
+  expect(flags).toEqual([...new Set(flags)])
+  expect(variables).toEqual([...new Set(variables)])
 })
 
-test('keys for SSH may be several, by flag or separated by colons, and replace the default', () => {
-  expect(parse([]).sshKeyFile).toEqual(['/etc/git-secret/ssh'])
-  expect(
-    parse(['--ssh-key-file', 'a', '--ssh-key-file=b'], { GITSYNC_SSH_KEY_FILE: 'c' }).sshKeyFile,
-  ).toEqual(['a', 'b'])
-  expect(parse([], { GITSYNC_SSH_KEY_FILE: 'c:d' }).sshKeyFile).toEqual(['c', 'd'])
+test('what is a secret can be given without an argument that others can read', () => {
+  const ownFlag = optionRows.filter(([, { secret, flag, type }]) => secret && flag && type === 'string')
+  expect(ownFlag).toEqual([])
+})
+
+test('defaults are those of git-sync', () => {
+  const expected: Partial<Record<OptionName, unknown>> = {
+    ref: 'HEAD',
+    depth: 1,
+    submodules: 'recursive',
+    period: 10_000,
+    initPeriod: 0,
+    syncTimeout: 120_000,
+    maxFailures: 0,
+    initMaxFailures: undefined,
+    exechookTimeout: 30_000,
+    exechookBackoff: 3_000,
+    webhookMethod: 'POST',
+    webhookSuccessStatus: 200,
+    webhookTimeout: 1_000,
+    credential: [],
+    sshKeyFile: ['/etc/git-secret/ssh'],
+    sshKnownHosts: true,
+    sshKnownHostsFile: '/etc/git-secret/known_hosts',
+    githubBaseUrl: 'https://api.github.com/',
+    git: 'git',
+    gitConfig: [],
+    gitGc: 'always',
+    gateTimeout: 30_000,
+    gateBackoff: 60_000,
+    unknownEnv: 'error',
+    verbose: 0,
+  }
+  expect(parse([])).toMatchObject(expected)
 })
 
 test.for([
-  [['--nope'], /unknown flag: --nope/],
-  [['--max-failure=1'], /Did you mean '--max-failures'/],
-  [['-x'], /unknown shorthand flag/],
-  [['--depth', 'deep'], /invalid argument "deep" for "--depth" flag/],
-  [['--period=10'], /number with a unit/],
-  [['--one-time=maybe'], /true or false/],
-  [['--ref'], /flag needs an argument: --ref/],
-] as const)('the arguments %j are refused as usage', ([argv, message]) => {
-  expect(() => parse([...argv])).toThrow(InvalidInputError)
-  expect(() => parse([...argv])).toThrow(message)
+  [['--version', '--help'], 'version'],
+  [['--man', '-h'], 'help'],
+  [['-?'], 'help'],
+  [['--man'], 'man'],
+  [['--help=false', '--man'], 'man'],
+  [['-hv5'], 'help'],
+] as const)('%j asks for the %s', ([argv, type]) => {
+  expect(parseOptions(argv, { GIT_SYNC_REPO: 'x' })).toEqual({
+    type,
+    notes: ['env $GIT_SYNC_REPO has been deprecated, use $GITSYNC_REPO instead'],
+  })
 })
 
-test('a variable that is set but empty counts as set', () => {
-  expect(() => parse([], { GITSYNC_DEPTH: '' })).toThrow(ConfigError)
-  expect(() => parse([], { GITSYNC_PERIOD: '' })).toThrow('invalid duration env GITSYNC_PERIOD=""')
-  expect(parse([], { GITSYNC_REF: '' }).ref).toBe('')
-})
-
-test.for([
-  [[], {}, /required flag: --root must be specified/],
-  [['--root', '/x'], {}, /required flag: --repo must be specified/],
-  [[...valid, '--ref='], {}, /--ref must be a branch/],
-  [[...valid, '--ref=--upload-pack=evil'], {}, /--ref must be a branch/],
-  [[...valid, '--ref=main:other'], {}, /--ref must be a branch/],
-  [[...valid, '--ref=+main'], {}, /--ref must be a branch/],
-  [[...valid, '--ref=main~1'], {}, /--ref must be a branch/],
-  [[...valid, '--repo=--evil'], {}, /--repo must be a URL/],
-  [[...valid, '--depth=-1'], {}, /--depth must be 0 or more, not -1/],
-  [[...valid, '--period=1ms'], {}, /--period must be at least 10ms/],
-  [[...valid, '--sync-timeout=0'], {}, /--sync-timeout must be at least 10ms/],
-  [[...valid, '--username=u'], {}, /GITSYNC_PASSWORD or --password-file must be specified/],
-  [valid, { GITSYNC_PASSWORD: 'p' }, /--username must be specified when GITSYNC_PASSWORD is/],
-  [[...valid, '--username=u', '--password-file=f'], { GITSYNC_PASSWORD: 'p' }, /not be specified together/],
-  [[...valid, '--sync-on-signal=HOP'], {}, /Did you mean 'HUP'|name or number of a signal/],
-] as const)('the options %j %j are refused as configuration', ([argv, env, message]) => {
-  const check = () => checkOptions(parse([...argv], { ...env }))
-  expect(check).toThrow(ConfigError)
-  expect(check).toThrow(message)
-})
-
-test('a signal is known by name, short name and number, and must be one that can be caught', () => {
-  expect(['SIGHUP', 'hup', '1', '0x1'].map(signalNamed)).toEqual(['SIGHUP', 'SIGHUP', 'SIGHUP', 'SIGHUP'])
-  for (const text of ['0', '99', 'KILL', '9', '']) expect(() => signalNamed(text), text).toThrow(ConfigError)
+test('help does not hide a flag that cannot be read, nor a variable', () => {
+  expect(() => parse(['--help', '--nope'])).toThrow(InvalidInputError)
+  expect(() => parse(['--help'], { GITSYNC_DEPTH: 'deep' })).toThrow(ConfigError)
 })

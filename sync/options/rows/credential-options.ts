@@ -1,0 +1,116 @@
+// Passwords and tokens for http(s) repositories. Whatever is a secret itself has no flag of its own, for arguments
+// can be read by every process of the machine; `--credential` can hold one because git-sync's can.
+import type { OptionRow } from '../option-row.ts'
+
+const group = 'Passwords and tokens'
+
+export const credentialOptions = {
+  username: {
+    group,
+    flag: 'username',
+    env: 'GITSYNC_USERNAME',
+    oldEnv: ['GIT_SYNC_USERNAME'],
+    type: 'string',
+    default: '',
+    help: 'the user name for --repo; needs --password-file or $GITSYNC_PASSWORD',
+  },
+  password: {
+    group,
+    env: 'GITSYNC_PASSWORD',
+    oldEnv: ['GIT_SYNC_PASSWORD'],
+    type: 'string',
+    default: '',
+    secret: true,
+    help: 'the password or personal access token of --username',
+  },
+  passwordFile: {
+    group,
+    flag: 'password-file',
+    env: 'GITSYNC_PASSWORD_FILE',
+    oldEnv: ['GIT_SYNC_PASSWORD_FILE'],
+    type: 'string',
+    default: '',
+    help: 'a file with the password or personal access token of --username',
+    more: 'It is read again at every sync, so that it may be replaced at any time.',
+  },
+  credential: {
+    group,
+    flag: 'credential',
+    env: 'GITSYNC_CREDENTIAL',
+    type: 'credential',
+    default: [],
+    repeats: true,
+    secret: true,
+    help: 'user and password for other URLs, such as those of submodules: a JSON object, or a list of them; may be given several times',
+    more: `Keys of an object: url, username, and one of password and password-file. Flags are added to what the variable has. For instance:
+
+  --credential='{"url":"https://github.com","username":"me","password-file":"/creds/me"}'`,
+  },
+  askpassUrl: {
+    group,
+    flag: 'askpass-url',
+    env: 'GITSYNC_ASKPASS_URL',
+    oldEnv: ['GIT_SYNC_ASKPASS_URL', 'GIT_ASKPASS_URL'],
+    type: 'string',
+    default: '',
+    help: 'a URL that is asked for user and password before every sync (default: none)',
+    more: 'It must answer within a second with status 200 and the lines username=<value> and password=<value>.',
+  },
+  cookieFile: {
+    group,
+    flag: 'cookie-file',
+    env: 'GITSYNC_COOKIE_FILE',
+    oldEnv: ['GIT_SYNC_COOKIE_FILE', 'GIT_COOKIE_FILE'],
+    type: 'bool',
+    default: false,
+    help: 'send the cookies in /etc/git-secret/cookie_file',
+  },
+  githubBaseUrl: {
+    group,
+    flag: 'github-base-url',
+    env: 'GITSYNC_GITHUB_BASE_URL',
+    type: 'string',
+    default: 'https://api.github.com/',
+    help: "where GitHub's API is, for a GitHub App",
+  },
+  githubAppPrivateKey: {
+    group,
+    env: 'GITSYNC_GITHUB_APP_PRIVATE_KEY',
+    type: 'string',
+    default: '',
+    secret: true,
+    help: 'the private key of a GitHub App, as PEM',
+  },
+  githubAppPrivateKeyFile: {
+    group,
+    flag: 'github-app-private-key-file',
+    env: 'GITSYNC_GITHUB_APP_PRIVATE_KEY_FILE',
+    type: 'string',
+    default: '',
+    help: 'a file with the private key of a GitHub App',
+  },
+  githubAppClientId: {
+    group,
+    flag: 'github-app-client-id',
+    env: 'GITSYNC_GITHUB_APP_CLIENT_ID',
+    type: 'string',
+    default: '',
+    help: 'the client id of a GitHub App; or give --github-app-application-id',
+  },
+  githubAppApplicationId: {
+    group,
+    flag: 'github-app-application-id',
+    env: 'GITSYNC_GITHUB_APP_APPLICATION_ID',
+    type: 'int',
+    default: 0,
+    help: 'the application id of a GitHub App; or give --github-app-client-id',
+  },
+  githubAppInstallationId: {
+    group,
+    flag: 'github-app-installation-id',
+    env: 'GITSYNC_GITHUB_APP_INSTALLATION_ID',
+    type: 'int',
+    default: 0,
+    help: 'the installation id of a GitHub App; required for one',
+  },
+} as const satisfies Record<string, OptionRow>

@@ -1,0 +1,92 @@
+// Flags and variables of git-sync 3 that version 4 still reads. They have no newer variable: a manifest that uses
+// them says less than it could, and sync says so whenever one is used.
+import type { DeprecatedRow } from '../option-row.ts'
+
+export const deprecatedOptions = {
+  branch: {
+    flag: 'branch',
+    env: 'GIT_SYNC_BRANCH',
+    type: 'string',
+    default: '',
+    advice: 'use --ref instead',
+    help: 'sets --ref; together with --rev only where that is HEAD',
+  },
+  changePermissions: {
+    flag: 'change-permissions',
+    env: 'GIT_SYNC_PERMISSIONS',
+    type: 'int',
+    default: 0,
+    advice: 'use --group-write instead',
+    help: 'refused unless it is 0',
+  },
+  dest: {
+    flag: 'dest',
+    env: 'GIT_SYNC_DEST',
+    type: 'string',
+    default: '',
+    advice: 'use --link instead',
+    help: 'sets --link',
+  },
+  maxSyncFailures: {
+    flag: 'max-sync-failures',
+    env: 'GIT_SYNC_MAX_SYNC_FAILURES',
+    type: 'int',
+    default: 0,
+    advice: 'use --max-failures instead',
+    help: 'sets --max-failures, unless it is 0',
+  },
+  password: {
+    flag: 'password',
+    type: 'string',
+    default: '',
+    advice: 'use --password-file or $GITSYNC_PASSWORD instead',
+    secret: true,
+    help: 'sets $GITSYNC_PASSWORD',
+  },
+  rev: {
+    flag: 'rev',
+    env: 'GIT_SYNC_REV',
+    type: 'string',
+    default: '',
+    advice: 'use --ref instead',
+    help: 'sets --ref',
+  },
+  ssh: {
+    flag: 'ssh',
+    type: 'bool',
+    default: false,
+    advice: 'no longer necessary',
+    help: 'does nothing',
+  },
+  syncHookCommand: {
+    flag: 'sync-hook-command',
+    env: 'GIT_SYNC_HOOK_COMMAND',
+    type: 'string',
+    default: '',
+    advice: 'use --exechook-command instead',
+    help: 'sets --exechook-command',
+  },
+  timeout: {
+    flag: 'timeout',
+    env: 'GIT_SYNC_TIMEOUT',
+    type: 'int',
+    default: 0,
+    advice: 'use --sync-timeout instead',
+    help: 'sets --sync-timeout, in seconds, unless it is 0',
+  },
+  v: {
+    flag: 'v',
+    type: 'int',
+    default: -1,
+    advice: 'use -v or --verbose instead',
+    help: 'sets --verbose, unless it is negative',
+  },
+  wait: {
+    flag: 'wait',
+    env: 'GIT_SYNC_WAIT',
+    type: 'float',
+    default: 0,
+    advice: 'use --period instead',
+    help: 'sets --period, in seconds, unless it is 0',
+  },
+} as const satisfies Record<string, DeprecatedRow>
