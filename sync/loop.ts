@@ -1,6 +1,6 @@
 // The loop around syncOnce: when a pass is made, how long it may take, how many may fail. A wake during a pass
 // is remembered as one more pass, however many there were: each pass reads the present, so one is enough.
-import { GitError } from '../runtime/errors.ts'
+import { createDeadline, type Deadline, maxTimerMs } from './deadline.ts'
 import type { PassReason, SyncResult } from './sync-once.ts'
 
 /**
@@ -9,8 +9,8 @@ import type { PassReason, SyncResult } from './sync-once.ts'
  */
 const checkIntervalMs = 30 * 60_000
 
-/** Why the loop ended by itself. */
-export type LoopEnd = 'one_time' | 'too_many_failures' | 'stopped'
+/** Why the loop ended; `refused`: the one sync that was asked for found a commit that may not be published. */
+export type LoopEnd = 'one_time' | 'refused' | 'too_many_failures' | 'stopped'
 
 export interface SyncLoop {
   /** Begins; resolves when the loop has ended, by itself or by `stop`. Call once. */
@@ -22,21 +22,28 @@ export interface SyncLoop {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** How often, and how many failures in a row are too many: 0 is as 1; negative: none are. */
+export interface Patience {
+  periodMs: number
+  maxFailures: number
+}
+
 /**
- * @param deps.pass one sync; the signal ends it, by its timeout or by `stop`
+ * @param deps.pass one sync; the deadline ends it, by its timeout or by `stop`
  * @param deps.onSuccess after each pass that succeeded, before the next may begin
  * @param deps.onFailure after each that failed; `isLast` where the loop gives up
- * @param deps.maxFailures consecutive failures that end the loop; 0 is as 1; negative: none do
+ * @param deps.initially until the first success
+ * @param deps.usually from then on
  * @param deps.isFinal whether after this result nothing can ever be new (the ref is a commit)
  */
 export function createSyncLoop(deps: {
-  pass: (reason: PassReason, signal: AbortSignal) => Promise<SyncResult>
-  periodMs: number
+  pass: (reason: PassReason, deadline: Deadline) => Promise<SyncResult>
+  initially: Patience
+  usually: Patience
   timeoutMs: number
-  maxFailures: number
   oneTime: boolean
   isFinal: (result: SyncResult) => boolean
-  onSuccess: (result: SyncResult, signal: AbortSignal) => Promise<void>
+  onSuccess: (result: SyncResult, deadline: Deadline) => Promise<void>
   onFailure: (error: unknown, failures: number, isLast: boolean) => Promise<void>
 }): SyncLoop {
   const stopping = new AbortController()
@@ -45,12 +52,12 @@ export function createSyncLoop(deps: {
   let endWait: (() => void) | undefined
 
   /** Until the period is over or somebody wakes; then why the next pass is made. */
-  const wait = async (isForEver: boolean): Promise<PassReason> => {
+  const wait = async (periodMs: number): Promise<PassReason> => {
     if (!isWoken && !stopping.signal.aborted) {
       let timer: NodeJS.Timeout | undefined
       await new Promise<void>((resolve) => {
         endWait = resolve
-        timer = setTimeout(resolve, isForEver ? maxTimerMs : deps.periodMs)
+        timer = setTimeout(resolve, Math.min(periodMs, maxTimerMs))
       })
       clearTimeout(timer)
       endWait = undefined
@@ -62,32 +69,34 @@ export function createSyncLoop(deps: {
 
   const run = async (): Promise<LoopEnd> => {
     let failures = 0
-    let checkedAt = Number.NEGATIVE_INFINITY
-    let reason: PassReason = 'check'
+    let checkedAt = performance.now()
+    let reason: PassReason = 'start'
+    let patience = deps.initially
     let isDone = false
     while (!stopping.signal.aborted) {
-      if (performance.now() - checkedAt > checkIntervalMs && reason !== 'wake') reason = 'check'
-      const deadline = deadlineOf(deps.timeoutMs)
-      const signal = AbortSignal.any([stopping.signal, deadline.signal])
+      const deadline = createDeadline(deps.timeoutMs, stopping.signal)
       try {
-        const result = await deps.pass(reason, signal)
+        const result = await deps.pass(reason, deadline)
         failures = 0
-        if (reason === 'check') checkedAt = performance.now()
-        await deps.onSuccess(result, signal)
-        if (deps.oneTime) return 'one_time'
+        if (result.commit !== undefined) patience = deps.usually
+        if (reason === 'start' || reason === 'check') checkedAt = performance.now()
+        await deps.onSuccess(result, deadline)
+        if (deps.oneTime) return result.refused === undefined ? 'one_time' : 'refused'
         isDone = deps.isFinal(result)
       } catch (error) {
         if (stopping.signal.aborted) break
         failures += 1
-        checkedAt = Number.NEGATIVE_INFINITY
-        const isLast = deps.maxFailures >= 0 && failures >= deps.maxFailures
+        const isLast = patience.maxFailures >= 0 && failures >= patience.maxFailures
         await deps.onFailure(error, failures, isLast)
         if (isLast) return 'too_many_failures'
       } finally {
         deadline.clear()
       }
-      reason = await wait(isDone)
-      if (failures > 0) reason = 'check'
+      const woken = await wait(isDone ? maxTimerMs : patience.periodMs)
+      const isCheckDue = performance.now() - checkedAt > checkIntervalMs && woken !== 'wake'
+      if (failures === 0) reason = isCheckDue ? 'check' : woken
+      // A process that has not succeeded yet trusts nothing, however often it tried.
+      else if (reason !== 'start') reason = 'check'
     }
     return 'stopped'
   }
@@ -109,17 +118,4 @@ export function createSyncLoop(deps: {
     stop,
     [Symbol.asyncDispose]: stop,
   }
-}
-
-/** The longest that a timer can wait, 24.8 days; a pass then is harmless. */
-const maxTimerMs = 2 ** 31 - 1
-
-function deadlineOf(timeoutMs: number): { signal: AbortSignal; clear: () => void } {
-  const controller = new AbortController()
-  const reason = new GitError(
-    `the sync took longer than --sync-timeout (${timeoutMs} ms) and was ended. Check that the server answers, or raise the timeout for a large repository`,
-    { details: { kind: 'timeout', timeout_ms: timeoutMs } },
-  )
-  const timer = setTimeout(() => controller.abort(reason), Math.min(timeoutMs, maxTimerMs))
-  return { signal: controller.signal, clear: () => clearTimeout(timer) }
 }

@@ -1,5 +1,5 @@
-// The program `branchline sync`: a drop-in for git-sync as far as it goes. Arguments and environment in, signals
-// and exit codes out; everything else is in sync-service.ts.
+// The program `branchline sync`: a drop-in for git-sync. Arguments and environment in, signals and exit codes out;
+// everything else is in sync-service.ts.
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
@@ -7,13 +7,18 @@ import { ConfigError, InvalidInputError, messageOf } from '../runtime/errors.ts'
 import { createLogger } from '../runtime/log.ts'
 import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { version } from '../runtime/version.ts'
+import { checkOptions } from './options/check-options.ts'
 import { helpText } from './options/help.ts'
+import { manualText } from './options/manual.ts'
 import type { SyncOptions } from './options/options.ts'
-import { checkOptions, parseOptions, signalNamed } from './options/parse-options.ts'
+import { parseOptions } from './options/parse-options.ts'
+import { signalNamed } from './options/sync-signal.ts'
+import { addUser } from './process/add-user.ts'
+import { becomeInit } from './process/init.ts'
 import { writeErrorFile } from './status-files.ts'
-import { createSyncService } from './sync-service.ts'
+import { createSyncService, type SyncService } from './sync-service.ts'
 
-const ExitCode = { done: 0, failed: 1, usage: 2, signalled: 128 } as const
+const ExitCode = { done: 0, failed: 1, usage: 2, noInit: 127, signalled: 128 } as const
 
 /** Signals that end the program; each unless --sync-on-signal names it. */
 const endingSignals: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']
@@ -26,7 +31,20 @@ const ignoredSignals: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALR
  */
 const stopGraceMs = 800
 
-process.exit(await main())
+process.exit(process.pid === 1 ? runUnderInit() : await main())
+
+/** The first process of a container must reap what others leave behind, which Node does not. */
+function runUnderInit(): number {
+  try {
+    return becomeInit({
+      command: [process.execPath, ...process.execArgv, ...process.argv.slice(1)],
+      env: process.env,
+    })
+  } catch (error) {
+    process.stderr.write(`FATAL: unhandled pid1 error: ${messageOf(error)}\n`)
+    return ExitCode.noInit
+  }
+}
 
 async function main(): Promise<number> {
   const request = readArguments()
@@ -35,12 +53,14 @@ async function main(): Promise<number> {
   const logLevel = options.verbose >= 6 ? 'trace' : options.verbose >= 5 ? 'debug' : 'info'
   const log = createLogger('sync', { level: logLevel })
   // Whatever the caller's: consumers in other containers must be able to read what is published.
-  process.umask(0o022)
+  process.umask(options.groupWrite ? 0o002 : 0o022)
   try {
     checkOptions(options)
+    if (options.addUser) addOwnUser()
     const service = await createSyncService({
       options,
       env: process.env,
+      argv: process.argv,
       clock: systemClock,
       log,
       onReady: reportReady,
@@ -49,7 +69,7 @@ async function main(): Promise<number> {
     const end = await Promise.race([service.run(), ended])
     if (typeof end === 'number') return end
     if (end === 'stopped') return await ended
-    return end === 'too_many_failures' ? ExitCode.failed : ExitCode.done
+    return end === 'one_time' ? ExitCode.done : ExitCode.failed
   } catch (error) {
     const text = messageOf(error)
     if (error instanceof ConfigError) process.stderr.write(`${text}\n\n${helpText()}\n${text}\n`)
@@ -63,8 +83,10 @@ async function main(): Promise<number> {
 function readArguments(): { options: SyncOptions } | number {
   try {
     const request = parseOptions(process.argv.slice(2), process.env)
+    for (const note of request.notes) process.stderr.write(`${note}\n`)
     if (request.type === 'run') return request
-    process.stdout.write(request.type === 'help' ? helpText() : `${version}\n`)
+    const texts = { help: helpText, man: manualText, version: () => `${version}\n` }
+    process.stdout.write(texts[request.type]())
     return ExitCode.done
   } catch (error) {
     const text = messageOf(error)
@@ -78,11 +100,14 @@ function readArguments(): { options: SyncOptions } | number {
   }
 }
 
+function addOwnUser(): void {
+  const { getuid, getgid, env } = process
+  if (getuid === undefined || getgid === undefined) return
+  addUser({ uid: getuid(), gid: getgid(), home: env.HOME || process.cwd() })
+}
+
 /** Resolves with an exit code when a signal ended the service, within `stopGraceMs`. */
-function handleSignals(
-  options: SyncOptions,
-  service: { wake(): void; stop(): Promise<void> },
-): Promise<number> {
+function handleSignals(options: SyncOptions, service: SyncService): Promise<number> {
   const wakeSignal = options.syncOnSignal === '' ? undefined : signalNamed(options.syncOnSignal)
   for (const signal of ignoredSignals) process.on(signal, () => {})
   if (wakeSignal !== undefined) process.on(wakeSignal, service.wake)
@@ -90,8 +115,10 @@ function handleSignals(
     for (const signal of endingSignals) {
       if (signal === wakeSignal) continue
       process.once(signal, async () => {
+        // Nothing is left to do for a commit that is published; so git-sync calls this an end and no interruption.
+        const isDone = signal === 'SIGINT' && service.isFinal()
         await Promise.race([service.stop(), new Promise((done) => setTimeout(done, stopGraceMs))])
-        resolve(ExitCode.signalled + constants.signals[signal])
+        resolve(isDone ? ExitCode.done : ExitCode.signalled + constants.signals[signal])
       })
     }
     // Whoever started us was killed: the same as asking us to end.

@@ -1,55 +1,76 @@
-// The parts of a sync wired together: lock, git, loop, HTTP endpoint and status files, from options to a service
-// with start and stop. What is the process's own (arguments, signals, exit code) is in main.ts.
-import { mkdir, realpath, stat } from 'node:fs/promises'
+// The parts of a sync wired together: lock, git, loop, hooks, HTTP endpoint and status files, from options to a
+// service with start and stop. What is the process's own (arguments, signals, exit code) is in main.ts.
+import { access, constants, mkdir, realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
-import { BranchlineError, ConfigError, messageOf } from '../runtime/errors.ts'
-import { isCommitSha } from '../runtime/ids.ts'
+import { ConfigError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/log.ts'
 import { createCredentials } from './credentials/credentials.ts'
+import type { GithubAppOptions } from './credentials/github-app.ts'
+import type { Deadline } from './deadline.ts'
 import { createGit, type Git } from './git/git.ts'
-import { gitEnvironment, writeGitConfig } from './git/git-environment.ts'
+import { writeGitConfig } from './git/git-config-file.ts'
+import { gitEnvironment, hookEnvironment } from './git/git-environment.ts'
 import { killGitProcesses } from './git/processes.ts'
-import { createHttpEndpoint, type HttpEndpoint } from './http/http-endpoint.ts'
+import { createServedMetrics, startHttpServers } from './http/sync-http.ts'
 import { createSyncLoop, type LoopEnd } from './loop.ts'
 import type { SyncOptions } from './options/options.ts'
 import { createLayout, defaultLink } from './root/layout.ts'
 import { takeRootLock } from './root/root-lock.ts'
-import { errorFileText, removeErrorFile, touchFile, writeErrorFile } from './status-files.ts'
-import { cleanUp, type SyncDeps, type SyncResult, syncOnce } from './sync-once.ts'
+import { createTreeGuard } from './root/tree-guard.ts'
+import { touchFile } from './status-files.ts'
+import { createSyncHooks } from './sync-hooks.ts'
+import { cleanUp, type PassReason, type SyncDeps, type SyncResult, syncOnce } from './sync-once.ts'
+import { createSyncReport } from './sync-report.ts'
 
 /** What git may take to tell its version at the start. */
 const versionTimeoutMs = 30_000
 
+/** Why a service ended; `hook_failed`: the one sync succeeded and a hook of it did not. */
+export type SyncEnd = LoopEnd | 'hook_failed'
+
 export interface SyncService {
   /** Runs until the loop ends, by itself or by `stop`. @throws ConfigError, ConflictError where it cannot begin */
-  run(): Promise<LoopEnd>
+  run(): Promise<SyncEnd>
   /** Syncs at once. */
   wake(): void
-  /** Ends git and the loop; resolves when nothing of the service runs any more. */
+  /** Whether nothing can be new any more: the ref is a commit, and published. */
+  isFinal(): boolean
+  /** Ends git, hooks and the loop; resolves when nothing of the service runs any more. */
   stop(): Promise<void>
 }
 
 /**
  * @param deps.options checked by checkOptions
- * @param deps.env what git processes are to inherit
+ * @param deps.env what git processes and hooks are to inherit
+ * @param deps.argv the command line of this process, for those who profile it
  * @param deps.onReady told once, when the first sync has succeeded
  */
 export async function createSyncService(deps: {
   options: SyncOptions
   env: NodeJS.ProcessEnv
+  argv: readonly string[]
   clock: Clock
   log: Logger
   onReady?: () => void
 }): Promise<SyncService> {
   const { options, env, clock, log } = deps
   const root = await makeRoot(options.root)
-  const credentials = createCredentials(options)
-  const { repo } = credentials
+  const { metrics, page: metricsPage } = await createServedMetrics(options, clock)
+  const credentials = await createCredentials(
+    { ...options, githubApp: githubAppOf(options) },
+    {
+      clock,
+      log,
+      proxyEnv: env,
+      onAskpass: metrics.askpassCalled,
+      onGithubToken: metrics.githubTokenRefreshed,
+    },
+  )
+  const { repo, redact } = credentials
   const layout = createLayout(root, options.link === '' ? defaultLink(repo) : options.link)
-  const errorFile = options.errorFile === '' ? undefined : resolve(root, options.errorFile)
   const touched = options.touchFile === '' ? undefined : resolve(root, options.touchFile)
-  const environment = gitEnvironment({
+  const surroundings = {
     base: env,
     root,
     gitConfigPath: layout.gitConfigPath,
@@ -57,98 +78,164 @@ export async function createSyncService(deps: {
       keyFiles: options.sshKeyFile,
       knownHosts: options.sshKnownHosts,
       knownHostsFile: options.sshKnownHostsFile,
+      verbosity: Math.max(0, Math.min(3, Math.floor((options.verbose - 3) / 2))),
     },
+  }
+  const environment = gitEnvironment(surroundings)
+  /** Also has, from each pass on, what git needs to authenticate: a hook may run git too. */
+  const programEnvironment = hookEnvironment(surroundings)
+  const report = createSyncReport({
+    ref: options.ref,
+    errorFile: options.errorFile === '' ? undefined : resolve(root, options.errorFile),
+    redact,
+    metrics,
+    clock,
+    log,
   })
-  let isReady = false
+  const guard = createTreeGuard({ layout, log })
+  const stopping = new AbortController()
+  const hooks = createSyncHooks({
+    options,
+    layout,
+    environment: programEnvironment,
+    redact,
+    whileChanging: (commit, change) =>
+      guard.whileChanging(commit, async () => openGit(stopping.signal), change),
+    onGatePassed: report.gatePassed,
+    onError: (error, message) => void report.failed(error, message, true),
+    metrics,
+    clock,
+    log,
+  })
+  let passes = 0
+  let passStartedAt = 0
 
-  const openGit = async (signal: AbortSignal): Promise<Git> =>
-    createGit({
-      binary: options.git,
-      root,
-      environment: { ...environment, ...(await credentials.environment()) },
-      signal,
-      redact: credentials.redact,
+  const openGit = (signal: AbortSignal): Git =>
+    createGit({ binary: options.git, root, environment, signal, redact, log })
+  const passDeps = (deadline: Deadline): SyncDeps => {
+    const git = openGit(deadline.signal)
+    return {
+      layout,
+      git,
+      repo,
+      ref: options.ref,
+      depth: options.depth,
+      filter: options.filter,
+      sparseCheckoutFile: options.sparseCheckoutFile,
+      submodules: options.submodules,
+      clock,
       log,
-    })
-  const depsOfPass = async (signal: AbortSignal): Promise<SyncDeps> => {
-    const git = await openGit(signal)
-    return { layout, git, repo, ref: options.ref, depth: options.depth, clock, log }
+      findDamage: (published, isThorough) => guard.findDamage(published, git, isThorough),
+      beforePublish: (commit) => deadline.suspended(() => hooks.beforePublish(commit, stopping.signal)),
+      onPhase: (phase, durationMs) => metrics.phase(phase, durationMs / 1_000),
+      onFetch: ({ bytes, durationMs }) => metrics.fetched({ bytes, seconds: durationMs / 1_000 }),
+    }
   }
 
-  async function onSuccess(result: SyncResult, signal: AbortSignal): Promise<void> {
+  async function pass(reason: PassReason, deadline: Deadline): Promise<SyncResult> {
+    passStartedAt = performance.now()
+    const secrets = await credentials.environment(deadline.signal)
+    Object.assign(environment, secrets)
+    Object.assign(programEnvironment, secrets)
+    return syncOnce(passDeps(deadline), reason)
+  }
+
+  async function onSuccess(result: SyncResult, deadline: Deadline): Promise<void> {
+    const { commit, isChanged, isRepaired, refused } = result
+    const isFirst = passes === 0
+    passes += 1
     try {
-      if (touched !== undefined && (result.isChanged || !isReady)) await touchFile(touched, clock.now())
-      if (errorFile !== undefined) await removeErrorFile(errorFile)
-      if (!isReady) deps.onReady?.()
-      isReady = true
-      await cleanUp(await depsOfPass(signal), result.commit, options.staleWorktreeTimeout)
+      const wasReady = report.isReady()
+      await report.passEnded(result, isFirst, performance.now() - passStartedAt)
+      if (commit === undefined) return
+      if (isChanged || isRepaired || isFirst) hooks.published(commit, isRepaired)
+      if (!wasReady) deps.onReady?.()
+      if (touched !== undefined && (isChanged || !wasReady)) await touchFile(touched, clock.now())
+      if (!options.oneTime) {
+        if (isRepaired) guard.forgetAccepted(commit)
+        await guard.follow(commit)
+      }
+      const current = passDeps(deadline)
+      await cleanUp(current, {
+        published: commit,
+        kept: refused === undefined ? [] : [refused.commit],
+        staleMs: options.staleWorktreeTimeout,
+        gc: options.gitGc,
+      })
+      if (metricsPage !== undefined && (isChanged || isFirst)) {
+        metrics.published({ commit, committedAt: await current.git.committedAt(commit) })
+      }
     } catch (error) {
       // The commit is published: what failed is done again after the next sync.
-      if (!signal.aborted) await report(error, 'cleanup failed', {})
+      if (!deadline.signal.aborted) await report.failed(error, 'cleanup failed')
     }
-    if (options.oneTime) log.info({ commit_sha: result.commit }, 'exiting after one sync')
-    else if (isCommitSha(options.ref)) log.info('ref appears to be a git hash, no further sync needed')
+    if (options.oneTime) log.info({ commit_sha: commit }, 'exiting after one sync')
+    else if (commit === options.ref) log.info('ref appears to be a git hash, no further sync needed')
   }
 
-  async function report(error: unknown, message: string, args: Record<string, unknown>): Promise<void> {
-    const text = credentials.redact(messageOf(error))
-    const known = error instanceof BranchlineError ? { code: error.code, ...error.details } : {}
-    log.error({ error: text, ...known, ...args }, message)
-    if (errorFile === undefined) return
-    await writeErrorFile(errorFile, errorFileText(message, text, args)).catch((failure) =>
-      log.warn({ error: messageOf(failure), path: errorFile }, 'could not write the error file'),
-    )
-  }
-
+  let isFinal = false
   const loop = createSyncLoop({
-    pass: async (reason, signal) => syncOnce(await depsOfPass(signal), reason),
-    periodMs: options.period,
+    pass,
+    initially: {
+      periodMs: options.initPeriod === 0 ? options.period : options.initPeriod,
+      maxFailures: options.initMaxFailures ?? options.maxFailures,
+    },
+    usually: { periodMs: options.period, maxFailures: options.maxFailures },
     timeoutMs: options.syncTimeout,
-    maxFailures: options.maxFailures,
     oneTime: options.oneTime,
-    isFinal: (result) => result.commit === options.ref,
+    isFinal: (result) => {
+      isFinal = result.commit === options.ref
+      return isFinal
+    },
     onSuccess,
     onFailure: (error, failures, isLast) =>
-      report(error, isLast ? 'too many failures, aborting' : 'error syncing repo, will retry', {
-        failCount: failures,
-      }),
+      report.passFailed(error, failures, isLast, performance.now() - passStartedAt),
   })
 
-  async function run(): Promise<LoopEnd> {
+  async function run(): Promise<SyncEnd> {
     const lock = await takeRootLock(layout.lockPath, root)
-    let endpoint: HttpEndpoint | undefined
-    try {
-      await writeGitConfig(layout.gitConfigPath, credentials.gitConfig)
-      const version = await (await openGit(AbortSignal.timeout(versionTimeoutMs))).version()
-      if (options.httpBind !== '') {
-        endpoint = createHttpEndpoint({
-          bind: options.httpBind,
-          isReady: () => isReady,
-          onSync: loop.wake,
-        })
-        const { address, port } = await endpoint.start()
-        log.info({ address, port }, 'serving HTTP')
-      }
-      log.info({ repo, ref: options.ref, root, link: layout.linkPath, git: version }, 'starting up')
-      return await loop.start()
-    } finally {
-      await endpoint?.stop()
-      await killGitProcesses(root)
-      await lock.release()
-    }
+    await using servers = new AsyncDisposableStack()
+    servers.defer(lock.release)
+    servers.defer(async () => void (await killGitProcesses(root)))
+    servers.defer(guard.stop)
+    servers.defer(hooks.stop)
+    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig, options.gitConfig)
+    const version = await openGit(AbortSignal.timeout(versionTimeoutMs)).version()
+    const { isReady, status } = report
+    const http = { options, isReady, status, metricsPage, argv: deps.argv, redact, log, onSync: loop.wake }
+    for (const server of await startHttpServers(http)) servers.use(server)
+    log.info({ repo, ref: options.ref, root, link: layout.linkPath, git: version }, 'starting up')
+    const end = await loop.start()
+    if (end === 'one_time' && !(await hooks.settled())) return 'hook_failed'
+    return end
   }
 
-  let running: Promise<LoopEnd> | undefined
+  let running: Promise<SyncEnd> | undefined
   return {
     run: () => {
       running ??= run()
       return running
     },
     wake: loop.wake,
+    isFinal: () => isFinal,
     stop: async () => {
+      stopping.abort(new Error('sync is stopping'))
       await loop.stop()
+      await hooks.stop()
       await running?.catch(() => {})
     },
+  }
+}
+function githubAppOf(options: SyncOptions): GithubAppOptions | undefined {
+  const { githubAppApplicationId: applicationId, githubAppClientId: clientId } = options
+  if (applicationId === 0 && clientId === '') return undefined
+  return {
+    baseUrl: options.githubBaseUrl,
+    privateKey: options.githubAppPrivateKey,
+    privateKeyFile: options.githubAppPrivateKeyFile,
+    applicationId,
+    clientId,
+    installationId: options.githubAppInstallationId,
   }
 }
 
@@ -158,10 +245,11 @@ async function makeRoot(root: string): Promise<string> {
     await mkdir(path, { recursive: true, mode: 0o775 })
     const real = await realpath(path)
     if (!(await stat(real)).isDirectory()) throw new Error('it is a file')
+    await access(real, constants.W_OK)
     return real
   } catch (error) {
     throw new ConfigError(
-      `invalid flag: --root ${path} cannot be used: ${messageOf(error)}. It must be a directory, or be one that this user can make`,
+      `invalid flag: --root ${path} cannot be used: ${messageOf(error)}. It must be a directory that this user may write to, or can make`,
       { cause: error },
     )
   }

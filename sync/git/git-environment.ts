@@ -1,7 +1,6 @@
-// The surroundings in which git runs: a configuration of our own in place of the user's and the system's, so
-// that a sync does the same wherever it runs; no prompts; English messages, which the remedies are looked up by;
-// and SSH with the keys and known hosts of the options.
-import { writeFile } from 'node:fs/promises'
+// The surroundings in which git runs: a configuration of our own (git-config-file.ts) in place of the user's and
+// the system's, so that a sync does the same wherever it runs; no prompts; English messages, which the remedies
+// are looked up by; and SSH with the keys and known hosts of the options.
 import { dirname } from 'node:path'
 import { rootMark } from './processes.ts'
 
@@ -36,30 +35,8 @@ export interface SshOptions {
   /** False: any server's key is taken. */
   knownHosts: boolean
   knownHostsFile: string
-}
-
-/** Writes the configuration that git reads in place of the user's. */
-export async function writeGitConfig(path: string, credentialConfig: string): Promise<void> {
-  const text = `# Written by branchline sync at every start.
-[core]
-	# Answers every question with nothing: git says 'Authentication failed' and does not wait for a person.
-	askPass = true
-	hooksPath = /dev/null
-	logAllRefUpdates = false
-[init]
-	templateDir =
-[safe]
-	# Volumes often belong to another user than the one who syncs into them.
-	directory = *
-[gc]
-	autoDetach = false
-	pruneExpire = now
-[maintenance]
-	auto = false
-[advice]
-	detachedHead = false
-${credentialConfig}`
-  await writeFile(path, text)
+  /** As many `v`s as ssh is to get; 0 to 3. */
+  verbosity: number
 }
 
 /** The environment of every git process. @param base what this program was started with */
@@ -69,22 +46,36 @@ export function gitEnvironment(options: {
   gitConfigPath: string
   ssh: SshOptions
 }): Record<string, string> {
-  const environment: Record<string, string> = {}
-  for (const [name, value] of Object.entries(options.base)) {
-    if (value !== undefined && !removedVariables.includes(name)) environment[name] = value
-  }
+  const environment = definedIn(options.base)
+  for (const name of removedVariables) delete environment[name]
   return {
-    ...environment,
+    ...hookEnvironment({ ...options, base: environment }),
     LC_ALL: 'C',
-    GIT_CONFIG_GLOBAL: options.gitConfigPath,
-    GIT_CONFIG_NOSYSTEM: 'true',
     GIT_TERMINAL_PROMPT: '0',
     // A damaged repository must not make git find another one above it, and write there.
     GIT_CEILING_DIRECTORIES: dirname(options.root),
     GIT_DEFAULT_REF_FORMAT: 'files',
-    GIT_SSH_COMMAND: sshCommand(environment.GIT_SSH_COMMAND ?? 'ssh', options.ssh),
     [rootMark]: options.root,
   }
+}
+
+/** The environment of the operator's own programs: as it is, and so that a git which they run does as ours. */
+export function hookEnvironment(options: {
+  base: NodeJS.ProcessEnv
+  gitConfigPath: string
+  ssh: SshOptions
+}): Record<string, string> {
+  return {
+    ...definedIn(options.base),
+    GIT_CONFIG_GLOBAL: options.gitConfigPath,
+    GIT_CONFIG_NOSYSTEM: 'true',
+    GIT_SSH_COMMAND: sshCommand(options.base.GIT_SSH_COMMAND ?? 'ssh', options.ssh),
+  }
+}
+
+function definedIn(base: NodeJS.ProcessEnv): Record<string, string> {
+  const defined = Object.entries(base).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(defined) as Record<string, string>
 }
 
 function sshCommand(ssh: string, options: SshOptions): string {
@@ -93,7 +84,8 @@ function sshCommand(ssh: string, options: SshOptions): string {
     ? ['-o StrictHostKeyChecking=yes', `-o UserKnownHostsFile=${shellQuote(options.knownHostsFile)}`]
     : // The file is where ssh would note the keys that it takes; nobody is to rely on those.
       ['-o StrictHostKeyChecking=no', '-o UserKnownHostsFile=/dev/null']
-  return [ssh, ...keys, ...hosts, '-o BatchMode=yes'].join(' ')
+  const verbose = options.verbosity > 0 ? [`-${'v'.repeat(options.verbosity)}`] : []
+  return [ssh, ...verbose, ...keys, ...hosts, '-o BatchMode=yes'].join(' ')
 }
 
 function shellQuote(text: string): string {

@@ -115,5 +115,6 @@ function trimmed(output: string): string {
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^@+$/.test(line))
   const text = lines.join('\n')
-  return text.length <= maxWordsLength ? text : `${text.slice(0, maxWordsLength)} …`
+  // What went wrong stands at the end, after what a verbose ssh has to say.
+  return text.length <= maxWordsLength ? text : `… ${text.slice(-maxWordsLength)}`
 }

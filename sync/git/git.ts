@@ -25,21 +25,42 @@ export interface Git {
   version(): Promise<string>
   /** Makes an empty repository in the root. */
   init(): Promise<void>
+  /** Sets one key of a configuration file. @throws GitError where git does not accept the key */
+  setConfig(path: string, key: string, value: string): Promise<void>
   /** The remote's refs that `ref` may mean, annotated tags also peeled (`name^{}`). One request, nothing fetched. */
   lsRemote(repo: string, ref: string): Promise<RemoteRef[]>
   /**
    * Fetches what `ref` means at the remote.
    * @param fetch.depth 0: all history
    * @param fetch.unshallow completes a history that was cut before; only with depth 0
+   * @param fetch.filter what of the objects to leave out (`blob:none`); empty: nothing
    * @returns the commit; of an annotated tag, the one it points to
    */
-  fetch(fetch: { repo: string; ref: string; depth: number; unshallow: boolean }): Promise<CommitSha>
+  fetch(fetch: {
+    repo: string
+    ref: string
+    depth: number
+    unshallow: boolean
+    filter: string
+  }): Promise<CommitSha>
   /** Makes the files of a worktree what the commit says; files that are not the commit's stay. */
   resetHard(worktree: string, commit: CommitSha): Promise<void>
+  /** Makes the index of a worktree what the commit says, and notes which files are so already; writes none. */
+  resetIndex(worktree: string, commit: CommitSha): Promise<void>
+  /** Has the worktree follow the patterns that its `info/sparse-checkout` holds, or all files again. */
+  setSparseCheckout(worktree: string, isSparse: boolean): Promise<void>
+  /** Clones and checks out the submodules that the worktree's commit names. @param depth 0: all history */
+  updateSubmodules(worktree: string, update: { isRecursive: boolean; depth: number }): Promise<void>
+  /** Paths of tracked files that are not as the commit has them, relative to the worktree. */
+  changedFiles(worktree: string): Promise<string[]>
+  /** When the commit was made, in milliseconds. */
+  committedAt(commit: CommitSha): Promise<number>
   /** Whether every object that the repository needs is there. */
   isSound(): Promise<boolean>
-  /** Packs and prunes, if git finds that it is time. */
-  collectGarbage(): Promise<void>
+  /** Packs and prunes: `auto` if git finds that it is time, `aggressive` with the best and slowest packing. */
+  collectGarbage(mode: 'auto' | 'always' | 'aggressive'): Promise<void>
+  /** Forgets what reflogs hold that nothing else does; only roots that git-sync made have such logs. */
+  expireReflogs(): Promise<void>
 }
 
 /** The environment is the operator's own, so what simple-git refuses in one that a stranger made is wanted here. */
@@ -129,6 +150,9 @@ export function createGit(deps: {
     init: async () => {
       await run(`make a repository in ${root}`, ['init', `--initial-branch=${ownBranch}`])
     },
+    setConfig: async (path, key, value) => {
+      await run(`set ${key} in ${path}`, ['config', '--file', path, '--replace-all', key, value])
+    },
     lsRemote: async (repo, ref) => {
       const output = await run(`ask ${repo} for ${ref}`, ['ls-remote', repo, ref, `${ref}^{}`])
       return [...output.matchAll(/^([0-9a-f]+)\t(.+)$/gm)].map(([, hash, name]) => ({
@@ -136,10 +160,11 @@ export function createGit(deps: {
         name: name!,
       }))
     },
-    fetch: async ({ repo, ref, depth, unshallow }) => {
+    fetch: async ({ repo, ref, depth, unshallow, filter }) => {
       const history = depth > 0 ? [`--depth=${depth}`] : unshallow ? ['--unshallow'] : []
-      const args = ['fetch', repo, ref, '--verbose', '--no-progress', '--prune', '--no-auto-gc', ...history]
-      await run(`fetch ${ref} from ${repo}`, [...args, '--no-recurse-submodules'])
+      const partial = filter === '' ? [] : [`--filter=${filter}`]
+      const args = ['fetch', repo, ref, '--verbose', '--no-progress', '--prune', '--no-auto-gc']
+      await run(`fetch ${ref} from ${repo}`, [...args, ...history, ...partial, '--no-recurse-submodules'])
       const branch = /^([0-9a-f]+)\t[^\t]*\tbranch '/.exec(await readFile(fetchHead, 'utf8'))
       // A branch is always a commit; only of what may be a tag git must say which commit it points to.
       if (branch !== null && isCommitSha(branch[1]!)) return branch[1]
@@ -152,6 +177,31 @@ export function createGit(deps: {
     resetHard: async (worktree, commit) => {
       await run(`write the files of ${commit}`, ['reset', '--hard', commit, '--'], worktree)
     },
+    resetIndex: async (worktree, commit) => {
+      await run(`make the index of ${commit}`, ['reset', '--mixed', commit, '--'], worktree)
+    },
+    setSparseCheckout: async (worktree, isSparse) => {
+      // Patterns are taken as they are written; git's cone mode refuses some of them.
+      const args = isSparse ? ['init', '--no-cone'] : ['disable']
+      await run('apply the sparse-checkout file', ['sparse-checkout', ...args], worktree)
+    },
+    updateSubmodules: async (worktree, { isRecursive, depth }) => {
+      const args = ['submodule', 'update', '--init', '--force']
+      if (isRecursive) args.push('--recursive')
+      if (depth > 0) args.push('--depth', String(depth))
+      await run('update the submodules', args, worktree)
+    },
+    changedFiles: async (worktree) => {
+      const flags = ['--porcelain', '-z', '--branch', '--untracked-files=no', '--no-renames']
+      // Without the lock on the index: a hook's git may run at the same time.
+      const args = ['--no-optional-locks', 'status', ...flags, '--ignore-submodules=untracked']
+      const entries = (await run('compare the files with the commit', args, worktree)).split('\0')
+      return entries.flatMap((entry) => (entry === '' || entry.startsWith('## ') ? [] : [entry.slice(3)]))
+    },
+    committedAt: async (commit) => {
+      const seconds = await run(`read the time of ${commit}`, ['show', '--no-patch', '--format=%ct', commit])
+      return Number(seconds) * 1_000
+    },
     isSound: async () => {
       try {
         await run('check the repository', ['fsck', '--no-progress', '--connectivity-only'])
@@ -163,8 +213,11 @@ export function createGit(deps: {
         return false
       }
     },
-    collectGarbage: async () => {
-      await run('collect garbage', ['gc', '--auto'])
+    collectGarbage: async (mode) => {
+      await run('collect garbage', mode === 'always' ? ['gc'] : ['gc', `--${mode}`])
+    },
+    expireReflogs: async () => {
+      await run('expire the reflogs', ['reflog', 'expire', '--expire-unreachable=all', '--all'])
     },
   }
 }

@@ -4,8 +4,7 @@
 // killed. Linux tells a process's environment in /proc; elsewhere the descendants of this process are found by
 // `ps`, and what a killed sync left running is not.
 import { execFile } from 'node:child_process'
-import { readdir, readFile, readlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
 /** Environment variable whose value is the root that a git process works on. */
@@ -40,17 +39,6 @@ export async function killGitProcesses(root: string): Promise<number> {
     await new Promise((done) => setTimeout(done, killRoundPauseMs))
   }
   return found ?? 0
-}
-
-/** Whether some process has the file open; false where the system does not tell (no /proc, another user's). */
-export async function isOpenSomewhere(path: string): Promise<boolean> {
-  for (const pid of (await processIds()) ?? []) {
-    const folder = `/proc/${pid}/fd`
-    for (const fd of await readdir(folder).catch(() => [])) {
-      if ((await readlink(join(folder, fd)).catch(() => '')) === path) return true
-    }
-  }
-  return false
 }
 
 async function processIds(): Promise<number[] | undefined> {

@@ -5,6 +5,7 @@
 //   <root>/.git/worktrees/<commit>/   git's own folder of a worktree, with our mark `complete` in it
 //   <root>/.worktrees/<commit>/       a worktree
 //   <root>/.leases/<commit>/          who holds it
+//   <root>/.gate/<commit>.log         what the gate printed about it
 //   <root>/.sync-lock                 the one sync that may write here
 //   <root>/.sync-gitconfig            the configuration that our git reads in place of the user's
 import { basename, join, relative, resolve } from 'node:path'
@@ -20,6 +21,7 @@ export interface Layout {
   root: string
   gitDir: string
   worktreesDir: string
+  gateDir: string
   lockPath: string
   gitConfigPath: string
   /** The published link. */
@@ -44,6 +46,7 @@ export function createLayout(root: string, link: string): Layout {
     root,
     gitDir,
     worktreesDir: join(root, worktreesFolder),
+    gateDir: join(root, '.gate'),
     lockPath: join(root, '.sync-lock'),
     gitConfigPath: join(root, '.sync-gitconfig'),
     linkPath: resolve(root, link),
@@ -54,7 +57,7 @@ export function createLayout(root: string, link: string): Layout {
 }
 
 /** What is in the link's place is moved aside, and these may not be. */
-const ownNames = ['.git', worktreesFolder, '.leases', '.sync-lock', '.sync-gitconfig']
+const ownNames = ['.git', worktreesFolder, '.leases', '.gate', '.sync-lock', '.sync-gitconfig']
 
 function checkLink(root: string, link: string): void {
   const [first, ...rest] = relative(root, resolve(root, link)).split('/')

@@ -1,33 +1,92 @@
-// Worktrees: one folder of files for each commit. `checkOutWorktree` makes one, finishes one that a killed run
-// left half made, and repairs one in place: always the same steps, each of which may be done again, so that a
-// published worktree is mended without ever being gone. git's own folder for it is written by hand, in the
+// Worktrees: one folder of files for each commit. `checkOutWorktree` makes one, or repairs a published one in
+// place: always the same steps, each of which may be done again, so that a published worktree is mended without
+// ever being gone. What a killed run or a stranger left in a worktree's place is removed first, for it may hold
+// files that are not the commit's. git's own folder for it is written by hand, in the
 // format of gitrepository-layout(7): `git worktree add` would cost three processes (7 to 10 ms) and refuses to
 // work on what exists. The files come from one `git reset --hard`.
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Git } from '../git/git.ts'
 import type { Layout } from './layout.ts'
 import { closeToReaders, forgetLeases, openToReaders } from './leases.ts'
+import { applySparseCheckout } from './sparse-checkout.ts'
+import { type SubmodulesMode, updateSubmodules } from './submodules.ts'
 
-/** Makes the worktree of a commit complete; the commit must have been fetched. */
-export async function checkOutWorktree(layout: Layout, git: Git, commit: CommitSha): Promise<void> {
+/** What a worktree is to hold. */
+export interface WorktreeContent {
+  commit: CommitSha
+  /** Path of the sparse-checkout file; empty: all files. */
+  sparseCheckoutFile: string
+  submodules: SubmodulesMode
+  /** History of submodules; 0: all. */
+  depth: number
+}
+
+/**
+ * Makes the worktree of a commit complete; the commit must have been fetched.
+ * @param isPublished whether readers use it: then it is repaired and never removed
+ */
+export async function checkOutWorktree(
+  layout: Layout,
+  git: Git,
+  content: WorktreeContent,
+  isPublished: boolean,
+  now: number,
+): Promise<void> {
+  const { commit } = content
+  if (!isPublished) {
+    if (await isReady(layout, commit)) return
+    await removeLeftOver(layout, commit, now)
+  }
+  try {
+    await writeWorktree(layout, git, content, isPublished)
+  } catch (error) {
+    // What is half made takes space that the next try may need: the disk may be full.
+    if (!isPublished) await removeLeftOver(layout, commit, now).catch(() => {})
+    throw error
+  }
+}
+
+async function writeWorktree(
+  layout: Layout,
+  git: Git,
+  { commit, sparseCheckoutFile, submodules, depth }: WorktreeContent,
+  isPublished: boolean,
+): Promise<void> {
   const path = layout.worktreePath(commit)
   await openToReaders(layout.root, commit)
   await makeFolder(layout.worktreesDir)
   await makeFolder(path)
   await writeAdminFolder(layout, commit)
   await writeIfOther(join(path, '.git'), `gitdir: ../../.git/worktrees/${commit}\n`)
+  await applySparseCheckout(layout, git, commit, sparseCheckoutFile)
+  // Without an index git would write every file anew, also those that are right, under the eyes of readers.
+  const hasIndex = await exists(join(layout.adminPath(commit), 'index'))
+  if (isPublished && !hasIndex) await git.resetIndex(path, commit)
   await git.resetHard(path, commit)
+  const isSparse = sparseCheckoutFile !== ''
+  await updateSubmodules(layout, git, commit, { mode: submodules, depth, isSparse })
   await writeFile(layout.completeMark(commit), '')
 }
 
-/** Whether the worktree was finished and is still there; looks at two files and not at the contents. */
+/** Whether the worktree was finished and is still there; looks at three files and not at the contents. */
 export async function isComplete(layout: Layout, commit: CommitSha): Promise<boolean> {
+  const head = readFile(join(layout.adminPath(commit), 'HEAD'), 'utf8').catch(() => '')
   const marks = [layout.completeMark(commit), join(layout.worktreePath(commit), '.git')]
   const found = await Promise.all(marks.map((mark) => stat(mark).catch(() => undefined)))
-  return found.every((mark) => mark?.isFile() === true)
+  return found.every((mark) => mark?.isFile() === true) && (await head) === `${commit}\n`
+}
+
+/** Notes that readers may have used the worktree: from now on it is not taken for a fresh one. */
+export async function markPublished(layout: Layout, commit: CommitSha): Promise<void> {
+  await writeFile(layout.completeMark(commit), 'published\n')
+}
+
+/** Complete and never published: a gate refused it, or the run ended before it was. */
+async function isReady(layout: Layout, commit: CommitSha): Promise<boolean> {
+  return (await isComplete(layout, commit)) && (await readFile(layout.completeMark(commit), 'utf8')) === ''
 }
 
 /** Notes that the worktree was replaced now; the stale timeout counts from here. */
@@ -36,21 +95,21 @@ export async function markReplaced(layout: Layout, commit: CommitSha, now: numbe
 }
 
 /**
- * Removes what nothing needs: every entry but the published commit that was replaced longer ago than
- * `staleMs` and that no reader holds.
+ * Removes what nothing needs: every entry but the kept commits that was replaced longer ago than `staleMs` and
+ * that no reader holds.
  * @returns how many were removed
  */
 export async function removeStaleWorktrees(options: {
   layout: Layout
-  published: CommitSha
+  kept: readonly CommitSha[]
   staleMs: number
   now: number
   log: Logger
 }): Promise<number> {
-  const { layout, published, staleMs, now, log } = options
+  const { layout, kept, staleMs, now, log } = options
   let removed = 0
   for (const name of await readdir(layout.worktreesDir).catch(() => [])) {
-    if (name === published) continue
+    if (kept.some((commit) => commit === name)) continue
     const path = join(layout.worktreesDir, name)
     const replaced = await stat(path).catch(() => undefined)
     if (replaced !== undefined && now - replaced.mtimeMs < staleMs) continue
@@ -68,6 +127,26 @@ export async function removeStaleWorktrees(options: {
     removed += 1
   }
   return removed
+}
+
+/** Removes what killed runs left half made, and nobody reads. */
+export async function removeHalfMade(
+  layout: Layout,
+  published: CommitSha | undefined,
+  now: number,
+): Promise<void> {
+  for (const name of await readdir(layout.worktreesDir).catch(() => [])) {
+    if (!isCommitSha(name) || name === published || (await isComplete(layout, name))) continue
+    await removeLeftOver(layout, name, now)
+  }
+}
+
+/** Unless a reader holds it: that one is repaired in place. */
+async function removeLeftOver(layout: Layout, commit: CommitSha, now: number): Promise<void> {
+  const places = [layout.worktreePath(commit), layout.adminPath(commit)]
+  const found = await Promise.all(places.map(exists))
+  if (!found.some(Boolean)) return
+  if ((await closeToReaders(layout.root, commit, now)).length === 0) await removeWorktree(layout, commit)
 }
 
 async function removeWorktree(layout: Layout, commit: CommitSha): Promise<void> {
@@ -115,4 +194,11 @@ async function makeFolder(path: string): Promise<void> {
     await rm(path, { force: true })
     await mkdir(path, { recursive: true, mode: 0o775 })
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  )
 }

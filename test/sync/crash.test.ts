@@ -1,6 +1,7 @@
-// kill -9 of sync and all that it started, at random moments of an update, again and again on one root. After
-// each: the link is valid and its tree whole before anything is started again; after a start the newest commit is
-// there. BRANCHLINE_CRASH_ROUNDS sets how often, BRANCHLINE_CRASH_SEED the moments (both are printed on failure).
+// kill -9 of sync and all that it started, at random moments of an update or of the start after it, again and again
+// on one root. After each: the link is valid and its tree whole before anything is started again; after a start the
+// newest commit is there, and the repository sound. BRANCHLINE_CRASH_ROUNDS sets how often, BRANCHLINE_CRASH_SEED
+// the moments (both are printed on failure).
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
@@ -9,8 +10,12 @@ import { killGroup, publishedCommit, startSync, temporaryFolder } from './sync-p
 
 const rounds = Number(process.env.BRANCHLINE_CRASH_ROUNDS ?? 15)
 const seed = Number(process.env.BRANCHLINE_CRASH_SEED ?? Math.floor(Math.random() * 2 ** 31))
-/** An update of this repository takes about 50 ms from the end of the push, with its clean-up. */
-const latestKillMs = 60
+/** An update of this repository takes about 50 ms from the end of the push, and its clean-up as long again. */
+const latestKillMs = 120
+/** From the start of the process to the end of its first update. */
+const latestStartKillMs = 350
+/** Every so many rounds the next process is killed too, while it starts. */
+const startKillEvery = 3
 
 /** mulberry32: the same moments for the same seed. */
 function createRandom(state: number): () => number {
@@ -65,6 +70,13 @@ test(`after ${rounds} kills at random moments of an update nothing is lost (seed
     await new Promise((resolve) => setTimeout(resolve, random() * latestKillMs))
     killGroup(sync.pid)
     await sync.exit
+    await expectWhole()
+    await git(root.path, ['fsck', '--no-progress'])
+    if (round % startKillEvery !== 0) continue
+    const next = startSync(args)
+    await new Promise((resolve) => setTimeout(resolve, random() * latestStartKillMs))
+    killGroup(next.pid)
+    await next.exit
     await expectWhole()
   }
 

@@ -1,21 +1,21 @@
 // The loop alone, around a pass that the test controls.
 import { expect, test } from 'vitest'
-import { createSyncLoop } from '../../sync/loop.ts'
+import { createSyncLoop, type Patience } from '../../sync/loop.ts'
 import type { PassReason, SyncResult } from '../../sync/sync-once.ts'
 import { eventually } from '../support/eventually.ts'
 import { asCommitSha } from './commit-sha.ts'
 
-const result: SyncResult = { commit: asCommitSha('a'.repeat(40)), isChanged: true }
+const result: SyncResult = { commit: asCommitSha('a'.repeat(40)), isChanged: true, isRepaired: false }
 
 type LoopDeps = Parameters<typeof createSyncLoop>[0]
 
-function createLoop(deps: Partial<LoopDeps>) {
+function createLoop({ periodMs = 3_600_000, maxFailures = 0, ...deps }: Partial<LoopDeps & Patience>) {
   const reasons: PassReason[] = []
   const failures: [unknown, number, boolean][] = []
   const loop = createSyncLoop({
-    periodMs: 3_600_000,
+    initially: { periodMs, maxFailures },
+    usually: { periodMs, maxFailures },
     timeoutMs: 60_000,
-    maxFailures: 0,
     oneTime: false,
     isFinal: () => false,
     onSuccess: async () => {},
@@ -23,9 +23,9 @@ function createLoop(deps: Partial<LoopDeps>) {
       failures.push(failure)
     },
     ...deps,
-    pass: async (reason, signal) => {
+    pass: async (reason, deadline) => {
       reasons.push(reason)
-      return deps.pass?.(reason, signal) ?? result
+      return deps.pass?.(reason, deadline) ?? result
     },
   })
   return { loop, reasons, failures }
@@ -37,14 +37,14 @@ test('the first pass checks the root, the next ones poll, and a wake need not wa
   await eventually('three passes', () => reasons.length >= 3 || undefined)
   await loop.stop()
   expect(await ended).toBe('stopped')
-  expect(reasons.slice(0, 3)).toEqual(['check', 'poll', 'poll'])
+  expect(reasons.slice(0, 3)).toEqual(['start', 'poll', 'poll'])
 
   const slow = createLoop({})
   slow.loop.start()
   await eventually('the first pass', () => slow.reasons.length === 1 || undefined)
   slow.loop.wake()
   await eventually('the second pass', () => slow.reasons.length === 2 || undefined)
-  expect(slow.reasons).toEqual(['check', 'wake'])
+  expect(slow.reasons).toEqual(['start', 'wake'])
   await slow.loop.stop()
 })
 
@@ -64,7 +64,7 @@ test('wakes during a pass make one more pass, however many they are', async () =
   release()
   await eventually('the second pass', () => reasons.length === 2 || undefined)
   await new Promise((resolve) => setImmediate(resolve))
-  expect(reasons).toEqual(['check', 'wake'])
+  expect(reasons).toEqual(['start', 'wake'])
   await loop.stop()
 })
 
@@ -83,7 +83,7 @@ test.for([
   expect(await loop.start()).toBe('too_many_failures')
   expect(failures).toHaveLength(expected)
   expect(failures.at(-1)?.[2]).toBe(true)
-  expect(new Set(reasons)).toEqual(new Set(['check']))
+  expect(new Set(reasons)).toEqual(new Set(['start']))
 })
 
 test('failures count only one after the other, and a negative limit never ends the loop', async () => {
@@ -125,7 +125,7 @@ test('one time ends with the first success, after the failures that are allowed'
 test('a pass that takes too long is ended by its signal and counts as failed', async () => {
   const { loop, failures } = createLoop({
     timeoutMs: 10,
-    pass: (_, signal) =>
+    pass: (_, { signal }) =>
       new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   })
   expect(await loop.start()).toBe('too_many_failures')

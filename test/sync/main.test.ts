@@ -136,7 +136,7 @@ test('configuration that cannot work ends with 1, and the error file has the bar
   await using root = await temporaryFolder()
   await using sync = startSync(argsFor(root.path, '--depth', '-1', '--error-file', 'error'))
   expect(await sync.exit).toBe(1)
-  const text = 'invalid flag: --depth must be 0 or more, not -1'
+  const text = 'invalid flag: --depth must be greater than or equal to 0, not -1'
   expect(sync.stderr()).toContain(text)
   expect(await readFile(join(root.path, 'error'), 'utf8')).toBe(text)
 })

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { systemClock } from '../../runtime/clock.ts'
 import { createLogger } from '../../runtime/log.ts'
 import { createGit } from '../../sync/git/git.ts'
-import { gitEnvironment, writeGitConfig } from '../../sync/git/git-environment.ts'
+import { type GitConfigEntry, writeGitConfig } from '../../sync/git/git-config-file.ts'
+import { gitEnvironment } from '../../sync/git/git-environment.ts'
 import { createLayout } from '../../sync/root/layout.ts'
 import type { SyncDeps } from '../../sync/sync-once.ts'
 
@@ -14,17 +15,34 @@ export async function createSyncDeps(options: {
   ref?: string
   depth?: number
   signal?: AbortSignal
+  gitConfig?: readonly GitConfigEntry[]
 }): Promise<SyncDeps> {
-  const { root, repo, ref = 'main', depth = 1, signal = new AbortController().signal } = options
+  const { root, repo, ref = 'main', depth = 1, signal = new AbortController().signal, gitConfig } = options
   const layout = createLayout(root, 'current')
   const log = createLogger('sync', { level: 'silent' })
-  await writeGitConfig(layout.gitConfigPath, '')
+  await writeGitConfig(layout.gitConfigPath, '', gitConfig)
   const environment = gitEnvironment({
     base: { PATH: process.env.PATH },
     root,
     gitConfigPath: layout.gitConfigPath,
-    ssh: { keyFiles: [], knownHosts: true, knownHostsFile: join(root, 'none') },
+    ssh: { keyFiles: [], knownHosts: true, knownHostsFile: join(root, 'none'), verbosity: 0 },
   })
   const git = createGit({ binary: 'git', root, environment, signal, redact: (text) => text, log })
-  return { layout, git, repo, ref, depth, clock: systemClock, log }
+  return {
+    layout,
+    git,
+    repo,
+    ref,
+    depth,
+    filter: '',
+    sparseCheckoutFile: '',
+    submodules: 'recursive',
+    clock: systemClock,
+    log,
+    findDamage: async (commit, isThorough) =>
+      isThorough ? git.changedFiles(layout.worktreePath(commit)) : [],
+    beforePublish: async () => {},
+    onPhase: () => {},
+    onFetch: () => {},
+  }
 }

@@ -25,7 +25,7 @@ test('the link is relative, names the commit and leads to its files', async () =
   expect(await readFile(join(root.path, 'current/.git'), 'utf8')).toBe(
     `gitdir: ../../.git/worktrees/${commit}\n`,
   )
-  await cleanUp(deps, commit, 0)
+  await cleanUp(deps, { published: commit!, kept: [], staleMs: 0, gc: 'always' })
   expect(await git(root.path, ['symbolic-ref', 'HEAD'])).toBe('refs/heads/git-sync')
   expect(await git(root.path, ['rev-parse', 'HEAD'])).toBe(commit)
 })
@@ -49,7 +49,7 @@ test('a poll notices that the published worktree is gone', async () => {
   await using root = await temporaryFolder()
   const deps = await createSyncDeps({ root: root.path, repo: repository.url })
   const { commit } = await syncOnce(deps, 'check')
-  await rm(join(root.path, '.worktrees', commit), { recursive: true })
+  await rm(join(root.path, '.worktrees', commit!), { recursive: true })
   await syncOnce(deps, 'poll')
   expect(existsSync(join(root.path, 'current', 'a.txt'))).toBe(true)
 })
@@ -110,8 +110,8 @@ test('a replaced worktree is removed at once, after its timeout, or when its rea
   const update = async (staleMs: number): Promise<string> => {
     await own.commit({ 'a.txt': String(Math.random()) })
     const { commit } = await syncOnce(deps, existsSync(deps.layout.gitDir) ? 'wake' : 'check')
-    await cleanUp(deps, commit, staleMs)
-    return commit
+    await cleanUp(deps, { published: commit!, kept: [], staleMs: staleMs, gc: 'always' })
+    return commit!
   }
   await update(0)
   const second = await update(0)
@@ -121,14 +121,14 @@ test('a replaced worktree is removed at once, after its timeout, or when its rea
   expect((await worktrees()).sort()).toEqual([second, third].sort())
   const longAgo = Date.now() / 1_000 - 61
   await utimes(join(root.path, '.worktrees', second), longAgo, longAgo)
-  await cleanUp(deps, asCommitSha(third), 60_000)
+  await cleanUp(deps, { published: asCommitSha(third), kept: [], staleMs: 60_000, gc: 'always' })
   expect(await worktrees()).toEqual([third])
 
   const lease = await holdWorktree({ sourcePath: join(root.path, '.worktrees', third), owner: 'scheduler/1' })
   const fourth = await update(0)
   expect((await worktrees()).sort()).toEqual([third, fourth].sort())
   await lease!.release()
-  await cleanUp(deps, asCommitSha(fourth), 0)
+  await cleanUp(deps, { published: asCommitSha(fourth), kept: [], staleMs: 0, gc: 'always' })
   expect(await worktrees()).toEqual([fourth])
   expect(await readdir(join(root.path, '.leases'))).toEqual([])
   expect(await publishedCommit(join(root.path, 'current'))).toBe(fourth)

@@ -20,8 +20,8 @@ afterAll(() => repository?.close())
 
 async function sync(deps: SyncDeps): Promise<string> {
   const { commit } = await syncOnce(deps, 'check')
-  await cleanUp(deps, commit, 0)
-  return commit
+  await cleanUp(deps, { published: commit!, kept: [], staleMs: 0, gc: 'always' })
+  return commit!
 }
 
 /** The link names the newest commit, and its tree is what the commit says. */

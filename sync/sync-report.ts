@@ -1,0 +1,112 @@
+// What a sync tells those who follow it: the error file, the status and readiness of its HTTP endpoint, the metrics,
+// and its errors in the log. One place, so that they never contradict each other.
+import type { Clock } from '../runtime/clock.ts'
+import { BranchlineError, type GateError, messageOf } from '../runtime/errors.ts'
+import type { CommitSha } from '../runtime/ids.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { SyncStatus } from './http/http-endpoint.ts'
+import type { SyncMetrics } from './http/sync-metrics.ts'
+import { errorFileText, removeErrorFile, writeErrorFile } from './status-files.ts'
+import type { SyncResult } from './sync-once.ts'
+
+export interface SyncReport {
+  status(): SyncStatus
+  isReady(): boolean
+  /** A pass came to an end; `isFirst`: the first of the process that did. */
+  passEnded(result: SyncResult, isFirst: boolean, durationMs: number): Promise<void>
+  passFailed(error: unknown, failures: number, isLast: boolean, durationMs: number): Promise<void>
+  /** The gate let a commit pass. */
+  gatePassed(commit: CommitSha, outputPath: string): void
+  /** Something failed that is not the sync itself: its clean-up, a hook. @param isLogged by whom it happened to */
+  failed(error: unknown, message: string, isLogged?: boolean): Promise<void>
+}
+
+/** @param deps.errorFile absolute; undefined: none is wanted */
+export function createSyncReport(deps: {
+  ref: string
+  errorFile: string | undefined
+  redact: (text: string) => string
+  metrics: SyncMetrics
+  clock: Clock
+  log: Logger
+}): SyncReport {
+  const { errorFile, redact, metrics, clock, log } = deps
+  const status: SyncStatus = {
+    ready: false,
+    ref: deps.ref,
+    commit_sha: null,
+    published_at: null,
+    last_success_at: null,
+    failures: 0,
+    last_error: null,
+    gate: null,
+  }
+  /** The refusal that was told; while it stands, each poll comes upon it again. */
+  let toldRefusal: GateError | undefined
+  const now = (): string => new Date(clock.now()).toISOString()
+
+  async function tell(
+    error: unknown,
+    message: string,
+    options: { args?: Record<string, unknown>; isLogged?: boolean } = {},
+  ): Promise<void> {
+    const { args = {}, isLogged = false } = options
+    const text = redact(messageOf(error))
+    status.last_error = { message, error: text, at: now() }
+    const known = error instanceof BranchlineError ? { code: error.code, ...error.details } : {}
+    if (!isLogged) log.error({ error: text, ...known, ...args }, message)
+    if (errorFile === undefined) return
+    await writeErrorFile(errorFile, errorFileText(message, text, args)).catch((failure) =>
+      log.warn({ error: messageOf(failure), path: errorFile }, 'could not write the error file'),
+    )
+  }
+
+  async function refused(refusal: NonNullable<SyncResult['refused']>, durationMs: number): Promise<void> {
+    const { commit, error } = refusal
+    const isNew = error !== toldRefusal
+    metrics.syncFinished(isNew ? 'error' : 'noop', durationMs / 1_000)
+    if (!isNew) return
+    toldRefusal = error
+    metrics.gate('refused')
+    const outputPath = String(error.details.output_path ?? '') || null
+    status.gate = {
+      commit_sha: commit,
+      status: 'refused',
+      output_path: outputPath,
+      reason: redact(messageOf(error)),
+    }
+    await tell(error, 'commit refused by the gate', { args: { hash: commit } })
+  }
+
+  return {
+    status: () => status,
+    isReady: () => status.ready,
+    passEnded: async (result, isFirst, durationMs) => {
+      status.failures = 0
+      status.commit_sha = result.commit ?? null
+      if (result.isChanged) status.published_at = now()
+      if (result.commit !== undefined && !status.ready) {
+        status.ready = true
+        metrics.becameReady()
+      }
+      if (result.refused !== undefined) return refused(result.refused, durationMs)
+      toldRefusal = undefined
+      status.last_success_at = now()
+      status.last_error = null
+      if (result.isChanged || isFirst) metrics.updateRequired()
+      metrics.syncFinished(result.isChanged || isFirst ? 'success' : 'noop', durationMs / 1_000)
+      if (errorFile !== undefined) await removeErrorFile(errorFile)
+    },
+    passFailed: async (error, failures, isLast, durationMs) => {
+      status.failures = failures
+      metrics.syncFinished('error', durationMs / 1_000)
+      const message = isLast ? 'too many failures, aborting' : 'error syncing repo, will retry'
+      await tell(error, message, { args: { failCount: failures } })
+    },
+    gatePassed: (commit, outputPath) => {
+      metrics.gate('passed')
+      status.gate = { commit_sha: commit, status: 'passed', output_path: outputPath, reason: null }
+    },
+    failed: (error, message, isLogged = false) => tell(error, message, { isLogged }),
+  }
+}
