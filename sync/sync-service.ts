@@ -14,7 +14,7 @@ import { gitEnvironment, hookEnvironment } from './git/git-environment.ts'
 import { killGitProcesses } from './git/processes.ts'
 import { createServedMetrics, startHttpServers } from './http/sync-http.ts'
 import { createSyncLoop, type LoopEnd } from './loop.ts'
-import type { SyncOptions } from './options/options.ts'
+import { type SyncOptions, secretVariables } from './options/options.ts'
 import { createLayout, defaultLink } from './root/layout.ts'
 import { takeRootLock } from './root/root-lock.ts'
 import { createTreeGuard } from './root/tree-guard.ts'
@@ -81,7 +81,7 @@ export async function createSyncService(deps: {
       verbosity: Math.max(0, Math.min(3, Math.floor((options.verbose - 3) / 2))),
     },
   }
-  const environment = gitEnvironment(surroundings)
+  const environment = gitEnvironment({ ...surroundings, withheld: secretVariables })
   /** Also has, from each pass on, what git needs to authenticate: a hook may run git too. */
   const programEnvironment = hookEnvironment(surroundings)
   const report = createSyncReport({
@@ -199,7 +199,8 @@ export async function createSyncService(deps: {
     servers.defer(async () => void (await killGitProcesses(root)))
     servers.defer(guard.stop)
     servers.defer(hooks.stop)
-    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig, options.gitConfig)
+    const { gitConfig, gitConfigAdd } = options
+    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig, [...gitConfig, ...gitConfigAdd])
     const version = await openGit(AbortSignal.timeout(versionTimeoutMs)).version()
     const { isReady, status } = report
     const http = { options, isReady, status, metricsPage, argv: deps.argv, redact, log, onSync: loop.wake }

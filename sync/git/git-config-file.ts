@@ -42,7 +42,9 @@ export async function writeGitConfig(
   credentialConfig: string,
   entries: readonly GitConfigEntry[] = [],
 ): Promise<void> {
-  const text = [ownConfig, credentialConfig, ...entries.map(formatEntry)].join('')
+  // Of a key that is given twice the last counts, as `git config` has it.
+  const last = new Map(entries.map((entry) => [entry.key, entry]))
+  const text = [ownConfig, credentialConfig, ...[...last.values()].map(formatEntry)].join('')
   await writeFile(`${path}.new`, text)
   await rename(`${path}.new`, path)
 }

@@ -27,7 +27,6 @@ const removedVariables = [
   'PAGER',
   'PREFIX',
   'SSH_ASKPASS',
-  'GITSYNC_PASSWORD',
 ]
 
 export interface SshOptions {
@@ -39,15 +38,20 @@ export interface SshOptions {
   verbosity: number
 }
 
-/** The environment of every git process. @param base what this program was started with */
+/**
+ * The environment of every git process.
+ * @param options.base what this program was started with
+ * @param options.withheld variables that git is not to see
+ */
 export function gitEnvironment(options: {
   base: NodeJS.ProcessEnv
+  withheld: readonly string[]
   root: string
   gitConfigPath: string
   ssh: SshOptions
 }): Record<string, string> {
   const environment = definedIn(options.base)
-  for (const name of removedVariables) delete environment[name]
+  for (const name of [...removedVariables, ...options.withheld]) delete environment[name]
   return {
     ...hookEnvironment({ ...options, base: environment }),
     LC_ALL: 'C',

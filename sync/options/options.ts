@@ -71,3 +71,8 @@ export const requestRows = [
  * Hidden: arguments can be read by every process of the machine.
  */
 export const hiddenFlagPrefix = '__env__'
+
+/** Variables, of old names too, that may hold a password or a key: nothing but the options is to read them. */
+export const secretVariables: readonly string[] = optionRows.flatMap(([, row]) =>
+  row.secret ? [row.env, ...(row.oldEnv ?? [])].filter((name) => name !== undefined) : [],
+)

@@ -23,6 +23,7 @@ export async function createSyncDeps(options: {
   await writeGitConfig(layout.gitConfigPath, '', gitConfig)
   const environment = gitEnvironment({
     base: { PATH: process.env.PATH },
+    withheld: [],
     root,
     gitConfigPath: layout.gitConfigPath,
     ssh: { keyFiles: [], knownHosts: true, knownHostsFile: join(root, 'none'), verbosity: 0 },

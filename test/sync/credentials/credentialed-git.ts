@@ -47,6 +47,7 @@ export async function credentialedGit(credentials: Credentials, folder: string):
   await writeGitConfig(configPath, credentials.gitConfig)
   const base = gitEnvironment({
     base: { PATH: process.env.PATH },
+    withheld: [],
     root: folder,
     gitConfigPath: configPath,
     ssh: { keyFiles: [], knownHosts: true, knownHostsFile: join(folder, 'none'), verbosity: 0 },

@@ -170,9 +170,10 @@ test('credentials, askpass answers, tokens and keys stay secret too', async () =
     const base = { PATH: process.env.PATH, GIT_TRACE }
     const git = createGit({
       binary: 'git',
+      withheld: [],
       root: root.path,
       environment: {
-        ...gitEnvironment({ base, root: root.path, gitConfigPath, ssh }),
+        ...gitEnvironment({ base, withheld: [], root: root.path, gitConfigPath, ssh }),
         ...(await credentials.environment(noSignal)),
       },
       signal: noSignal,
