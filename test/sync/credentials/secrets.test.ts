@@ -170,7 +170,6 @@ test('credentials, askpass answers, tokens and keys stay secret too', async () =
     const base = { PATH: process.env.PATH, GIT_TRACE }
     const git = createGit({
       binary: 'git',
-      withheld: [],
       root: root.path,
       environment: {
         ...gitEnvironment({ base, withheld: [], root: root.path, gitConfigPath, ssh }),
