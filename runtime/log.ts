@@ -23,11 +23,3 @@ export function createLogger(
     options.destination ?? pino.destination({ fd: 2, sync: true }),
   )
 }
-
-/** The same log under another name. Not `log.child`, whose lines would have the key `logger` twice. */
-export function renamedLogger(log: Logger, name: string): Logger {
-  const { [pino.symbols.streamSym]: destination, level } = log as Logger & {
-    [pino.symbols.streamSym]: DestinationStream
-  }
-  return createLogger(name, { level: level as (typeof logLevels)[number], destination })
-}

@@ -86,6 +86,7 @@ export function createSyncLoop(deps: {
       } catch (error) {
         if (stopping.signal.aborted) break
         failures += 1
+        isDone = false
         const isLast = patience.maxFailures >= 0 && failures >= patience.maxFailures
         await deps.onFailure(error, failures, isLast)
         if (isLast) return 'too_many_failures'

@@ -3,7 +3,7 @@
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
-import { ConfigError, InvalidInputError, messageOf } from '../runtime/errors.ts'
+import { BranchlineError, InvalidInputError, messageOf } from '../runtime/errors.ts'
 import { createLogger } from '../runtime/log.ts'
 import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { version } from '../runtime/version.ts'
@@ -15,7 +15,7 @@ import { parseOptions } from './options/parse-options.ts'
 import { signalNamed } from './options/sync-signal.ts'
 import { addUser } from './process/add-user.ts'
 import { becomeInit } from './process/init.ts'
-import { writeErrorFile } from './status-files.ts'
+import { errorFileText, writeErrorFile } from './status-files.ts'
 import { createSyncService, type SyncService } from './sync-service.ts'
 
 const ExitCode = { done: 0, failed: 1, usage: 2, noInit: 127, signalled: 128 } as const
@@ -30,6 +30,9 @@ const ignoredSignals: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALR
  * left half removed, to be finished by the next start. Longer: the stop takes more than a second.
  */
 const stopGraceMs = 800
+
+/** What log and error file say of whatever keeps it from starting, though its options can work. */
+const startFailure = 'cannot start'
 
 process.exit(process.pid === 1 ? runUnderInit() : await main())
 
@@ -47,15 +50,26 @@ function runUnderInit(): number {
 }
 
 async function main(): Promise<number> {
+  for (const signal of ignoredSignals) process.on(signal, () => {})
   const request = readArguments()
   if (typeof request === 'number') return request
   const { options } = request
-  const logLevel = options.verbose >= 6 ? 'trace' : options.verbose >= 5 ? 'debug' : 'info'
-  const log = createLogger('sync', { level: logLevel })
+  const logOf = (name: string) => createLogger(name, { level: logLevelOf(options.verbose) })
+  const log = logOf('sync')
   // Whatever the caller's: consumers in other containers must be able to read what is published.
   process.umask(options.groupWrite ? 0o002 : 0o022)
   try {
     checkOptions(options)
+  } catch (error) {
+    const text = messageOf(error)
+    process.stderr.write(`${text}\n\n${helpText()}\n${text}\n`)
+    await noteInErrorFile(options, text)
+    return ExitCode.failed
+  }
+  const wakeSignal = options.syncOnSignal === '' ? undefined : signalNamed(options.syncOnSignal)
+  // Until there is a service to wake: it begins with a sync anyway.
+  if (wakeSignal !== undefined) process.on(wakeSignal, () => {})
+  try {
     if (options.addUser) addOwnUser()
     const service = await createSyncService({
       options,
@@ -63,18 +77,19 @@ async function main(): Promise<number> {
       argv: process.argv,
       clock: systemClock,
       log,
+      logOf,
       onReady: reportReady,
     })
-    const ended = handleSignals(options, service)
+    const ended = handleSignals(wakeSignal, service)
     const end = await Promise.race([service.run(), ended])
     if (typeof end === 'number') return end
     if (end === 'stopped') return await ended
     return end === 'one_time' ? ExitCode.done : ExitCode.failed
   } catch (error) {
     const text = messageOf(error)
-    if (error instanceof ConfigError) process.stderr.write(`${text}\n\n${helpText()}\n${text}\n`)
-    else log.fatal({ err: error }, 'cannot start')
-    await noteStartFailure(options, text)
+    const isExpected = error instanceof BranchlineError
+    log.fatal(isExpected ? { error: text, code: error.code } : { error: text, err: error }, startFailure)
+    await noteInErrorFile(options, errorFileText(startFailure, text, {}))
     return ExitCode.failed
   }
 }
@@ -100,6 +115,13 @@ function readArguments(): { options: SyncOptions } | number {
   }
 }
 
+/** git-sync's numbers: 0 is what changes, 5 and more are git's commands and what they print, less is silence. */
+function logLevelOf(verbose: number): 'trace' | 'debug' | 'info' | 'warn' {
+  if (verbose >= 6) return 'trace'
+  if (verbose >= 5) return 'debug'
+  return verbose >= 0 ? 'info' : 'warn'
+}
+
 function addOwnUser(): void {
   const { getuid, getgid, env } = process
   if (getuid === undefined || getgid === undefined) return
@@ -107,9 +129,7 @@ function addOwnUser(): void {
 }
 
 /** Resolves with an exit code when a signal ended the service, within `stopGraceMs`. */
-function handleSignals(options: SyncOptions, service: SyncService): Promise<number> {
-  const wakeSignal = options.syncOnSignal === '' ? undefined : signalNamed(options.syncOnSignal)
-  for (const signal of ignoredSignals) process.on(signal, () => {})
+function handleSignals(wakeSignal: NodeJS.Signals | undefined, service: SyncService): Promise<number> {
   if (wakeSignal !== undefined) process.on(wakeSignal, service.wake)
   return new Promise((resolve) => {
     for (const signal of endingSignals) {
@@ -126,8 +146,8 @@ function handleSignals(options: SyncOptions, service: SyncService): Promise<numb
   })
 }
 
-/** The bare text, as git-sync writes it for everything that keeps it from starting. */
-async function noteStartFailure(options: SyncOptions, text: string): Promise<void> {
+/** As git-sync has it: bare for options that cannot work, as JSON for what fails afterwards. */
+async function noteInErrorFile(options: SyncOptions, text: string): Promise<void> {
   if (options.errorFile === '' || options.root === '') return
   await writeErrorFile(resolve(options.root, options.errorFile), text).catch(() => {})
 }

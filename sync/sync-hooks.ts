@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { GateError } from '../runtime/errors.ts'
-import type { CommitSha } from '../runtime/ids.ts'
+import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
 import type { Logger } from '../runtime/log.ts'
 import { createExechook } from './hooks/exechook.ts'
 import { createGateMemory, runGate } from './hooks/gate.ts'
@@ -12,8 +12,11 @@ import { createWebhook } from './hooks/webhook.ts'
 import type { SyncMetrics } from './http/sync-metrics.ts'
 import type { SyncOptions } from './options/options.ts'
 import type { Layout } from './root/layout.ts'
+import type { Refusal } from './sync-once.ts'
 
 export interface SyncHooks {
+  /** The gate's refusal of the commit, as long as it is not to be asked again. */
+  refusalOf(commit: string): Refusal | undefined
   /** Waits for the gate, and sends the pre-publish hook. @throws GateError where the commit must not be published */
   beforePublish(commit: CommitSha, signal: AbortSignal): Promise<void>
   /** After each publication, and after the first sync of a process. @param isRepaired the commit's files are new */
@@ -34,12 +37,13 @@ export function createSyncHooks(deps: {
   redact: (text: string) => string
   whileChanging: (commit: CommitSha, change: () => Promise<void>) => Promise<void>
   onGatePassed: (commit: CommitSha, outputPath: string) => void
-  onError: (error: unknown, message: string) => void
+  onError: (error: unknown, message: string) => Promise<void>
   metrics: SyncMetrics
   clock: Clock
-  log: Logger
+  /** The log of a hook, whose lines carry its name. */
+  logOf: (name: HookName) => Logger
 }): SyncHooks {
-  const { options, layout, environment, redact, metrics, clock, log } = deps
+  const { options, layout, environment, redact, metrics, clock, logOf } = deps
   const gateMemory = createGateMemory({ backoffMs: options.gateBackoff, clock })
 
   const hook = (
@@ -52,7 +56,7 @@ export function createSyncHooks(deps: {
       run,
       backoffMs,
       isOneTime: options.oneTime,
-      log,
+      log: logOf(name),
       onRun: (status) => metrics.hookRan(name, status),
       onError: deps.onError,
     })
@@ -64,6 +68,7 @@ export function createSyncHooks(deps: {
   ): Hook | undefined => {
     if (command === '') return undefined
     const { worktreePath } = layout
+    const log = logOf(name)
     const run = createExechook({ name, command, timeoutMs, environment, worktreePath, redact, log })
     return hook(name, backoffMs, (commit, signal) => deps.whileChanging(commit, () => run(commit, signal)))
   }
@@ -75,7 +80,7 @@ export function createSyncHooks(deps: {
       successStatus: options.webhookSuccessStatus,
       timeoutMs: options.webhookTimeout,
       environment,
-      log,
+      log: logOf('webhook'),
     })
     return hook('webhook', options.webhookBackoff, run)
   }
@@ -93,8 +98,6 @@ export function createSyncHooks(deps: {
   const all = prePublish === undefined ? after : [prePublish, ...after]
 
   async function passGate(commit: CommitSha, signal: AbortSignal): Promise<void> {
-    const standing = gateMemory.refusalOf(commit)
-    if (standing !== undefined) throw standing
     const outputPath = join(layout.gateDir, `${commit}.log`)
     const gate = {
       command: options.gateCommand,
@@ -116,6 +119,11 @@ export function createSyncHooks(deps: {
   }
 
   return {
+    refusalOf: (commit) => {
+      if (!isCommitSha(commit)) return undefined
+      const error = gateMemory.refusalOf(commit)
+      return error && { commit, error }
+    },
     beforePublish: async (commit, signal) => {
       if (options.gateCommand !== '') await passGate(commit, signal)
       prePublish?.send(commit)

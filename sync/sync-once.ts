@@ -3,8 +3,8 @@
 //
 // What it costs in git processes: nothing new on a poll: one `ls-remote`. A new commit: that, `fetch` and `reset`
 // (of a tag, `rev-parse` too); by a wake, which says that something is new, the `ls-remote` is left out.
-import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readdir, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { GateError, GitError, messageOf } from '../runtime/errors.ts'
 import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
@@ -22,6 +22,7 @@ import {
   markPublished,
   markReplaced,
   removeHalfMade,
+  removeOldLayout,
   removeStaleWorktrees,
 } from './root/worktrees.ts'
 
@@ -51,6 +52,8 @@ export interface SyncDeps {
   findDamage: (published: CommitSha, isThorough: boolean) => Promise<string[]>
   /** What publication waits for. @throws GateError where the commit must not be published */
   beforePublish: (commit: CommitSha) => Promise<void>
+  /** The refusal of the commit that still stands: it need not be tried again yet. */
+  refusalOf: (commit: string) => Refusal | undefined
   onPhase: (phase: Phase, durationMs: number) => void
   /** Told after each fetch. */
   onFetch: (fetched: { bytes: number; durationMs: number }) => void
@@ -64,7 +67,13 @@ export interface SyncResult {
   /** Whether files of the published tree were repaired. */
   isRepaired: boolean
   /** The newer commit that may not be published, and why. */
-  refused?: { commit: CommitSha; error: GateError }
+  refused?: Refusal
+}
+
+/** A commit that the gate did not let pass. */
+export interface Refusal {
+  commit: CommitSha
+  error: GateError
 }
 
 /** @throws GitError, ConfigError; what was published before stays published */
@@ -83,56 +92,128 @@ export async function syncOnce(deps: SyncDeps, reason: PassReason): Promise<Sync
   }
 }
 
+/**
+ * Heal, ask, fetch, check out, wait for the gate, publish. What is published is healed before the remote is asked,
+ * which may be away; at a start, when a restart is to undo changes that were made on purpose too, only once it is
+ * known that no other commit takes its place.
+ */
 async function pass(deps: SyncDeps, reason: PassReason): Promise<SyncResult> {
-  const { layout, git, log } = deps
-  const isCheck = reason === 'start' || reason === 'check'
-  const published = await readPublishedLink(layout.linkPath)
-  const isIntact = published !== undefined && (await isPublishedWell(layout, published))
-  const damage = isIntact && reason !== 'start' ? await deps.findDamage(published.commit, isCheck) : []
-  if (reason === 'poll' && isIntact && damage.length === 0) {
-    const isCurrent = await timed(deps, 'ls_remote', () => isUpToDate(deps, published.commit))
-    if (isCurrent) return { commit: published.commit, isChanged: false, isRepaired: false }
+  const published = await readPublishedLink(deps.layout.linkPath)
+  const isRepaired = await heal(deps, published, reason)
+  const keep = async (): Promise<SyncResult> => {
+    const isWhole = published !== undefined && (await isIntact(deps.layout, published))
+    return { commit: isWhole ? published.commit : undefined, isChanged: false, isRepaired }
   }
 
+  if (reason === 'poll' && published !== undefined && (await isIntact(deps.layout, published))) {
+    const remote = await timed(deps, 'ls_remote', () => askRemote(deps))
+    if (remote === published.commit) return keep()
+    const standing = remote === undefined ? undefined : deps.refusalOf(remote)
+    if (standing !== undefined) return { ...(await keep()), refused: standing }
+  }
+  try {
+    return await update(deps, reason, published, keep)
+  } catch (error) {
+    // What a restart owes the published tree does not depend on the remote.
+    if (reason === 'start') await restore(deps, published).catch(() => {})
+    throw error
+  }
+}
+
+async function update(
+  deps: SyncDeps,
+  reason: PassReason,
+  published: Published | undefined,
+  keep: () => Promise<SyncResult>,
+): Promise<SyncResult> {
+  const { layout, log } = deps
   const commit = await timed(deps, 'fetch', () => fetchCommit(deps))
-  const isCurrent = isIntact && published.commit === commit
-  if (isCurrent && reason !== 'start' && damage.length === 0) {
-    return { commit, isChanged: false, isRepaired: false }
-  }
-  if (isCurrent && damage.length > 0) {
-    log.warn({ commit_sha: commit, paths: damage.slice(0, 10) }, 'repairing the published files')
-  }
+  const isWhole = published !== undefined && (await isIntact(layout, published))
+  const isCurrent = isWhole && published.commit === commit
+  if (isCurrent && reason !== 'start') return keep()
+  const standing = isCurrent ? undefined : deps.refusalOf(commit)
+  if (standing !== undefined) return { ...(await keep()), refused: standing }
   if (!isCurrent)
     log.info({ ref: deps.ref, remote: commit, local: published?.commit ?? null }, 'update required')
-  // Also where the tree is damaged beyond `isIntact`: while the link names it, readers may use it.
+
+  // A tree that the link names may be in use: it is repaired, and was let through before.
   const isInUse = published?.target === layout.worktreePath(commit)
-  await timed(deps, 'checkout', () =>
-    checkOutWorktree(layout, git, { ...deps, commit }, isInUse, deps.clock.now()),
-  )
-  if (isCurrent) return { commit, isChanged: false, isRepaired: damage.length > 0 }
-  try {
-    // A tree that is in use was let through before.
-    if (!isInUse) await timed(deps, 'before_publish', () => deps.beforePublish(commit))
-  } catch (error) {
-    if (!(error instanceof GateError)) throw error
-    return { commit: published?.commit, isChanged: false, isRepaired: false, refused: { commit, error } }
+  await timed(deps, 'checkout', () => checkOut(deps, commit, isInUse))
+  if (isCurrent) return keep()
+  if (!isInUse) {
+    const refused = await timed(deps, 'before_publish', () => askGate(deps, commit))
+    if (refused !== undefined) {
+      if (reason === 'start') await restore(deps, published).catch(() => {})
+      return { ...(await keep()), refused }
+    }
   }
   await timed(deps, 'publish', () => publish(deps, commit, published))
   log.info({ ref: deps.ref, remote: commit }, 'updated successfully')
   return { commit, isChanged: true, isRepaired: isInUse }
 }
 
+/**
+ * Puts back what is missing or changed in the published tree, as far as the objects for it are here.
+ * @returns whether files were put back
+ */
+async function heal(deps: SyncDeps, published: Published | undefined, reason: PassReason): Promise<boolean> {
+  if (reason === 'start' || published === undefined) return false
+  const isWhole = await isIntact(deps.layout, published)
+  const paths = isWhole ? await deps.findDamage(published.commit, reason === 'check') : ['.']
+  if (paths.length === 0) return false
+  deps.log.warn({ commit_sha: published.commit, paths: paths.slice(0, 10) }, 'repairing the published files')
+  try {
+    return await timed(deps, 'checkout', () => restore(deps, published))
+  } catch (error) {
+    // The repository may lack what the tree is made of: then the fetch brings it, or another commit.
+    if (!(error instanceof GitError) || isWhole) throw error
+    return false
+  }
+}
+
+/** Makes the published files what their commit says; false where the link names a tree of another layout. */
+async function restore(deps: SyncDeps, published: Published | undefined): Promise<boolean> {
+  if (published === undefined || published.target !== deps.layout.worktreePath(published.commit)) return false
+  await checkOut(deps, published.commit, true)
+  return true
+}
+
+async function checkOut(deps: SyncDeps, commit: CommitSha, isInUse: boolean): Promise<void> {
+  await checkOutWorktree(deps.layout, deps.git, { ...deps, commit }, isInUse, deps.clock.now())
+}
+
+async function askGate(deps: SyncDeps, commit: CommitSha): Promise<Refusal | undefined> {
+  try {
+    await deps.beforePublish(commit)
+    return undefined
+  } catch (error) {
+    if (error instanceof GateError) return { commit, error }
+    throw error
+  }
+}
+
 /** After a sync: what readers need not wait for. Its failure is not the sync's. */
 export async function cleanUp(
   deps: SyncDeps,
-  options: { published: CommitSha; kept: readonly CommitSha[]; staleMs: number; gc: GcMode },
+  options: {
+    /** undefined: nothing is. */
+    published: CommitSha | undefined
+    /** Other commits that are still needed. */
+    kept: readonly CommitSha[]
+    staleMs: number
+    gc: GcMode
+  },
 ): Promise<void> {
   const { layout, git, log, clock } = deps
-  const { published, kept, staleMs, gc } = options
+  const { published, staleMs, gc } = options
+  const kept = published === undefined ? options.kept : [published, ...options.kept]
   await timed(deps, 'cleanup', async () => {
-    await setOwnBranch(layout, published)
-    const stale = { layout, kept: [published, ...kept], staleMs, now: clock.now(), log }
-    if ((await removeStaleWorktrees(stale)) > 0) await collectGarbage(layout, git, gc)
+    if (published !== undefined) {
+      await setOwnBranch(layout, published)
+      await removeOldLayout(layout, log)
+    }
+    const removed = await removeStaleWorktrees({ layout, kept, staleMs, now: clock.now(), log })
+    if (removed > 0) await collectGarbage(layout, git, gc)
   })
 }
 
@@ -153,11 +234,9 @@ async function publish(
   replaced: Published | undefined,
 ): Promise<void> {
   await markPublished(layout, commit)
+  // Before the change: its time of grace is not lost where this process is killed in between.
+  if (replaced !== undefined) await markReplaced(layout, replaced.commit, clock.now())
   await publishLink(layout.linkPath, layout.worktreePath(commit), log)
-  if (replaced === undefined || replaced.target === layout.worktreePath(commit)) return
-  // git-sync 3 had its worktrees in the root itself.
-  if (dirname(replaced.target) === layout.root) await rm(replaced.target, { recursive: true, force: true })
-  else await markReplaced(layout, replaced.commit, clock.now())
 }
 
 async function timed<Result>(deps: SyncDeps, phase: Phase, step: () => Promise<Result>): Promise<Result> {
@@ -169,17 +248,15 @@ async function timed<Result>(deps: SyncDeps, phase: Phase, step: () => Promise<R
   }
 }
 
-async function isPublishedWell(layout: Layout, published: Published): Promise<boolean> {
-  return (
-    published.target === layout.worktreePath(published.commit) && (await isComplete(layout, published.commit))
-  )
+/** Whether the link names a worktree of ours that was finished and is still there. */
+async function isIntact(layout: Layout, { commit, target }: Published): Promise<boolean> {
+  return target === layout.worktreePath(commit) && (await isComplete(layout, commit))
 }
 
-async function isUpToDate(deps: SyncDeps, published: CommitSha): Promise<boolean> {
-  if (isCommitSha(deps.ref)) return deps.ref === published
-  const refs = await deps.git.lsRemote(deps.repo, deps.ref)
-  // Where nothing has the name, fetching says so in git's own words.
-  return resolveRef(refs, deps.ref)?.hash === published
+/** The commit that the remote has for the ref; undefined where nothing has the name. */
+async function askRemote({ git, repo, ref }: SyncDeps): Promise<string | undefined> {
+  if (isCommitSha(ref)) return ref
+  return resolveRef(await git.lsRemote(repo, ref), ref)?.hash
 }
 
 /** The rules by which git looks a short name up, in their order (gitrevisions(7)). */

@@ -7,13 +7,13 @@ import type { Logger } from '../runtime/log.ts'
 import type { SyncStatus } from './http/http-endpoint.ts'
 import type { SyncMetrics } from './http/sync-metrics.ts'
 import { errorFileText, removeErrorFile, writeErrorFile } from './status-files.ts'
-import type { SyncResult } from './sync-once.ts'
+import type { Refusal, SyncResult } from './sync-once.ts'
 
 export interface SyncReport {
   status(): SyncStatus
   isReady(): boolean
-  /** A pass came to an end; `isFirst`: the first of the process that did. */
-  passEnded(result: SyncResult, isFirst: boolean, durationMs: number): Promise<void>
+  /** A pass came to an end. @param isNews it published or repaired, or was the first of the process that did */
+  passEnded(result: SyncResult, isNews: boolean, durationMs: number): Promise<void>
   passFailed(error: unknown, failures: number, isLast: boolean, durationMs: number): Promise<void>
   /** The gate let a commit pass. */
   gatePassed(commit: CommitSha, outputPath: string): void
@@ -43,6 +43,8 @@ export function createSyncReport(deps: {
   }
   /** The refusal that was told; while it stands, each poll comes upon it again. */
   let toldRefusal: GateError | undefined
+  /** The error file has one writer at a time. */
+  let writing: Promise<void> = Promise.resolve()
   const now = (): string => new Date(clock.now()).toISOString()
 
   async function tell(
@@ -55,47 +57,55 @@ export function createSyncReport(deps: {
     status.last_error = { message, error: text, at: now() }
     const known = error instanceof BranchlineError ? { code: error.code, ...error.details } : {}
     if (!isLogged) log.error({ error: text, ...known, ...args }, message)
-    if (errorFile === undefined) return
-    await writeErrorFile(errorFile, errorFileText(message, text, args)).catch((failure) =>
-      log.warn({ error: messageOf(failure), path: errorFile }, 'could not write the error file'),
-    )
+    if (errorFile !== undefined)
+      await write(() => writeErrorFile(errorFile, errorFileText(message, text, args)))
   }
 
-  async function refused(refusal: NonNullable<SyncResult['refused']>, durationMs: number): Promise<void> {
-    const { commit, error } = refusal
+  async function write(change: () => Promise<void>): Promise<void> {
+    writing = writing.then(change).catch((error) => {
+      log.warn({ error: messageOf(error), path: errorFile }, 'could not write the error file')
+    })
+    await writing
+  }
+
+  /** The commit that is published still is; only that is told, and once, until something else was. */
+  async function refused({ commit, error }: Refusal, durationMs: number): Promise<void> {
+    const message = 'commit refused by the gate'
     const isNew = error !== toldRefusal
-    metrics.syncFinished(isNew ? 'error' : 'noop', durationMs / 1_000)
-    if (!isNew) return
-    toldRefusal = error
-    metrics.gate('refused')
-    const outputPath = String(error.details.output_path ?? '') || null
-    status.gate = {
-      commit_sha: commit,
-      status: 'refused',
-      output_path: outputPath,
-      reason: redact(messageOf(error)),
+    if (isNew) {
+      toldRefusal = error
+      metrics.syncFinished('error', durationMs / 1_000)
+      metrics.gate('refused')
+      const { output_path: outputPath } = error.details
+      status.gate = {
+        commit_sha: commit,
+        status: 'refused',
+        output_path: typeof outputPath === 'string' ? outputPath : null,
+        reason: redact(messageOf(error)),
+      }
     }
-    await tell(error, 'commit refused by the gate', { args: { hash: commit } })
+    if (!isNew && status.last_error?.message === message) return
+    await tell(error, message, { args: { hash: commit }, isLogged: !isNew })
   }
 
   return {
     status: () => status,
     isReady: () => status.ready,
-    passEnded: async (result, isFirst, durationMs) => {
-      status.failures = 0
+    passEnded: async (result, isNews, durationMs) => {
       status.commit_sha = result.commit ?? null
       if (result.isChanged) status.published_at = now()
       if (result.commit !== undefined && !status.ready) {
         status.ready = true
         metrics.becameReady()
       }
+      if (isNews) metrics.updateRequired()
       if (result.refused !== undefined) return refused(result.refused, durationMs)
       toldRefusal = undefined
+      status.failures = 0
       status.last_success_at = now()
       status.last_error = null
-      if (result.isChanged || isFirst) metrics.updateRequired()
-      metrics.syncFinished(result.isChanged || isFirst ? 'success' : 'noop', durationMs / 1_000)
-      if (errorFile !== undefined) await removeErrorFile(errorFile)
+      metrics.syncFinished(isNews ? 'success' : 'noop', durationMs / 1_000)
+      if (errorFile !== undefined) await write(() => removeErrorFile(errorFile))
     },
     passFailed: async (error, failures, isLast, durationMs) => {
       status.failures = failures

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { ConfigError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/log.ts'
+import { createAfterSync } from './after-sync.ts'
 import { createCredentials } from './credentials/credentials.ts'
 import type { GithubAppOptions } from './credentials/github-app.ts'
 import type { Deadline } from './deadline.ts'
@@ -20,7 +21,7 @@ import { takeRootLock } from './root/root-lock.ts'
 import { createTreeGuard } from './root/tree-guard.ts'
 import { touchFile } from './status-files.ts'
 import { createSyncHooks } from './sync-hooks.ts'
-import { cleanUp, type PassReason, type SyncDeps, type SyncResult, syncOnce } from './sync-once.ts'
+import { type PassReason, type SyncDeps, type SyncResult, syncOnce } from './sync-once.ts'
 import { createSyncReport } from './sync-report.ts'
 
 /** What git may take to tell its version at the start. */
@@ -44,6 +45,7 @@ export interface SyncService {
  * @param deps.options checked by checkOptions
  * @param deps.env what git processes and hooks are to inherit
  * @param deps.argv the command line of this process, for those who profile it
+ * @param deps.logOf a log whose lines carry another name: a hook's
  * @param deps.onReady told once, when the first sync has succeeded
  */
 export async function createSyncService(deps: {
@@ -52,6 +54,7 @@ export async function createSyncService(deps: {
   argv: readonly string[]
   clock: Clock
   log: Logger
+  logOf: (name: string) => Logger
   onReady?: () => void
 }): Promise<SyncService> {
   const { options, env, clock, log } = deps
@@ -102,12 +105,11 @@ export async function createSyncService(deps: {
     whileChanging: (commit, change) =>
       guard.whileChanging(commit, async () => openGit(stopping.signal), change),
     onGatePassed: report.gatePassed,
-    onError: (error, message) => void report.failed(error, message, true),
+    onError: (error, message) => report.failed(error, message, true),
     metrics,
     clock,
-    log,
+    logOf: deps.logOf,
   })
-  let passes = 0
   let passStartedAt = 0
 
   const openGit = (signal: AbortSignal): Git =>
@@ -126,6 +128,7 @@ export async function createSyncService(deps: {
       clock,
       log,
       findDamage: (published, isThorough) => guard.findDamage(published, git, isThorough),
+      refusalOf: hooks.refusalOf,
       beforePublish: (commit) => deadline.suspended(() => hooks.beforePublish(commit, stopping.signal)),
       onPhase: (phase, durationMs) => metrics.phase(phase, durationMs / 1_000),
       onFetch: ({ bytes, durationMs }) => metrics.fetched({ bytes, seconds: durationMs / 1_000 }),
@@ -140,38 +143,23 @@ export async function createSyncService(deps: {
     return syncOnce(passDeps(deadline), reason)
   }
 
-  async function onSuccess(result: SyncResult, deadline: Deadline): Promise<void> {
-    const { commit, isChanged, isRepaired, refused } = result
-    const isFirst = passes === 0
-    passes += 1
-    try {
-      const wasReady = report.isReady()
-      await report.passEnded(result, isFirst, performance.now() - passStartedAt)
-      if (commit === undefined) return
-      if (isChanged || isRepaired || isFirst) hooks.published(commit, isRepaired)
-      if (!wasReady) deps.onReady?.()
-      if (touched !== undefined && (isChanged || !wasReady)) await touchFile(touched, clock.now())
-      if (!options.oneTime) {
-        if (isRepaired) guard.forgetAccepted(commit)
-        await guard.follow(commit)
-      }
-      const current = passDeps(deadline)
-      await cleanUp(current, {
-        published: commit,
-        kept: refused === undefined ? [] : [refused.commit],
-        staleMs: options.staleWorktreeTimeout,
-        gc: options.gitGc,
-      })
-      if (metricsPage !== undefined && (isChanged || isFirst)) {
-        metrics.published({ commit, committedAt: await current.git.committedAt(commit) })
-      }
-    } catch (error) {
-      // The commit is published: what failed is done again after the next sync.
-      if (!deadline.signal.aborted) await report.failed(error, 'cleanup failed')
-    }
-    if (options.oneTime) log.info({ commit_sha: commit }, 'exiting after one sync')
-    else if (commit === options.ref) log.info('ref appears to be a git hash, no further sync needed')
-  }
+  const afterSync = createAfterSync({
+    oneTime: options.oneTime,
+    ref: options.ref,
+    staleMs: options.staleWorktreeTimeout,
+    gc: options.gitGc,
+    passDeps,
+    hooks,
+    report,
+    guard,
+    metrics,
+    isMeasured: metricsPage !== undefined,
+    touch: async () => {
+      if (touched !== undefined) await touchFile(touched, clock.now())
+    },
+    onReady: () => deps.onReady?.(),
+    log,
+  })
 
   let isFinal = false
   const loop = createSyncLoop({
@@ -187,7 +175,7 @@ export async function createSyncService(deps: {
       isFinal = result.commit === options.ref
       return isFinal
     },
-    onSuccess,
+    onSuccess: (result, deadline) => afterSync(result, deadline, performance.now() - passStartedAt),
     onFailure: (error, failures, isLast) =>
       report.passFailed(error, failures, isLast, performance.now() - passStartedAt),
   })

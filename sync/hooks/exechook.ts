@@ -2,7 +2,7 @@
 // the worktree by a lease, as any reader does, so that a newer commit does not take its files away.
 import { HookError } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
-import { type Logger, renamedLogger } from '../../runtime/log.ts'
+import type { Logger } from '../../runtime/log.ts'
 import { holdWorktree } from '../../runtime/worktree-lease.ts'
 import { createBoundedOutput } from './bounded-output.ts'
 import type { HookName } from './hook.ts'
@@ -26,8 +26,7 @@ export function createExechook(deps: {
   redact: (text: string) => string
   log: Logger
 }): (commit: CommitSha, signal: AbortSignal) => Promise<void> {
-  const { name, command, timeoutMs, environment, redact } = deps
-  const log = renamedLogger(deps.log, name)
+  const { name, command, timeoutMs, environment, redact, log } = deps
   return async (commit, signal) => {
     const worktree = deps.worktreePath(commit)
     await using _lease = await holdWorktree({ sourcePath: worktree, owner: name })

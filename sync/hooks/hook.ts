@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
-import { type Logger, renamedLogger } from '../../runtime/log.ts'
+import type { Logger } from '../../runtime/log.ts'
 import { maxTimerMs } from '../deadline.ts'
 
 export type HookName = 'exechook' | 'pre-publish-exechook' | 'webhook'
@@ -39,9 +39,9 @@ export function createHook(deps: {
   isOneTime: boolean
   log: Logger
   onRun: (status: HookRunStatus) => void
-  onError?: (error: unknown, message: string) => void
+  onError?: (error: unknown, message: string) => Promise<void>
 }): Hook {
-  const log = renamedLogger(deps.log, deps.name)
+  const { log } = deps
   const stopping = new AbortController()
   const first = Promise.withResolvers<HookOutcome>()
   let newest: CommitSha | undefined
@@ -60,7 +60,7 @@ export function createHook(deps: {
       if (stopping.signal.aborted) return 'stopped'
       log.error({ error: messageOf(error), hash: commit, retry_ms: deps.backoffMs }, 'hook failed')
       deps.onRun('error')
-      deps.onError?.(error, 'hook failed')
+      await deps.onError?.(error, 'hook failed')
       return 'failed'
     }
     deps.onRun('success')

@@ -2,7 +2,7 @@
 // query, which are secrets more often than not.
 import { ConfigError, HookError, messageOf } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
-import { type Logger, renamedLogger } from '../../runtime/log.ts'
+import type { Logger } from '../../runtime/log.ts'
 import { maxTimerMs } from '../deadline.ts'
 import type { ProxyEnvironment } from './proxy.ts'
 import { type Answer, sendRequest, urlForLog } from './send-request.ts'
@@ -24,8 +24,7 @@ export function createWebhook(deps: {
   environment: ProxyEnvironment
   log: Logger
 }): (commit: CommitSha, signal: AbortSignal) => Promise<void> {
-  const { method, successStatus, timeoutMs, environment } = deps
-  const log = renamedLogger(deps.log, 'webhook')
+  const { method, successStatus, timeoutMs, environment, log } = deps
   return async (commit, signal) => {
     const url = parseUrl(deps.url)
     const shown = urlForLog(url)

@@ -83,8 +83,6 @@ function checkTimes(options: SyncOptions): void {
   }
   if (options.syncOnSignal !== '') signalNamed(options.syncOnSignal)
   atLeast('sync-timeout', options.syncTimeout, minPeriodMs)
-  atLeast('stale-worktree-timeout', options.staleWorktreeTimeout, 0)
-  if (options.verbose < 0) fail(`invalid flag: --verbose must be 0 or more, not ${options.verbose}`)
 }
 
 function checkHooks(options: SyncOptions): void {

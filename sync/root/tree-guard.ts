@@ -13,7 +13,7 @@ export interface TreeGuard {
   follow(commit: CommitSha): Promise<void>
   /**
    * Paths that are not as the commit has them, and should be.
-   * @param isThorough ask git though no change was noticed: on a slow rhythm, and where none can be noticed
+   * @param isThorough ask git though no change was noticed: on a slow rhythm
    */
   findDamage(commit: CommitSha, git: Git, isThorough: boolean): Promise<string[]>
   /** Runs what may change files of a commit's tree on purpose. @param openGit for a look at them when it has ended */
@@ -32,7 +32,9 @@ export function createTreeGuard({ layout, log }: { layout: Layout; log: Logger }
   let watch: TreeWatch | undefined
   /** What was changed on purpose. */
   const accepted = new Map<CommitSha, ReadonlySet<string>>()
-  let changing = 0
+  /** How many programs are at work in a commit's tree. */
+  const changing = new Map<CommitSha, number>()
+  const isChanging = (commit: CommitSha): boolean => (changing.get(commit) ?? 0) > 0
   /** Between the checkout and the first event that can be noticed there is a moment: one look makes up for it. */
   let isLookedAt = false
 
@@ -63,8 +65,9 @@ export function createTreeGuard({ layout, log }: { layout: Layout; log: Logger }
       await watch.start()
     },
     findDamage: async (commit, git, isThorough) => {
-      if (changing > 0) return []
-      const isTouched = commit !== followed || !isLookedAt || watch?.isDirty() === true
+      if (isChanging(commit)) return []
+      // Where changes cannot be noticed, git looks each time.
+      const isTouched = commit !== followed || !isLookedAt || watch?.isDirty() !== false
       if (!isTouched && !isThorough) return []
       await markClean(commit)
       isLookedAt = commit === followed
@@ -77,14 +80,15 @@ export function createTreeGuard({ layout, log }: { layout: Layout; log: Logger }
       return changed.filter((path) => accepted.get(commit)?.has(path) !== true)
     },
     whileChanging: async (commit, openGit, change) => {
-      changing += 1
+      changing.set(commit, (changing.get(commit) ?? 0) + 1)
       try {
         return await change()
       } finally {
         await acceptChanges(commit, openGit).catch((error) =>
           log.warn({ error: messageOf(error), commit_sha: commit }, 'could not look at what a hook changed'),
         )
-        changing -= 1
+        changing.set(commit, changing.get(commit)! - 1)
+        if (!isChanging(commit)) changing.delete(commit)
       }
     },
     forgetAccepted: (commit) => void accepted.delete(commit),

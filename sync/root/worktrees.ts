@@ -36,10 +36,7 @@ export async function checkOutWorktree(
   now: number,
 ): Promise<void> {
   const { commit } = content
-  if (!isPublished) {
-    if (await isReady(layout, commit)) return
-    await removeLeftOver(layout, commit, now)
-  }
+  if (!isPublished && !(await isFresh(layout, commit))) await removeLeftOver(layout, commit, now)
   try {
     await writeWorktree(layout, git, content, isPublished)
   } catch (error) {
@@ -84,8 +81,8 @@ export async function markPublished(layout: Layout, commit: CommitSha): Promise<
   await writeFile(layout.completeMark(commit), 'published\n')
 }
 
-/** Complete and never published: a gate refused it, or the run ended before it was. */
-async function isReady(layout: Layout, commit: CommitSha): Promise<boolean> {
+/** Complete and never published: a gate refused it, or the run ended before it was. Its files need a look only. */
+async function isFresh(layout: Layout, commit: CommitSha): Promise<boolean> {
   return (await isComplete(layout, commit)) && (await readFile(layout.completeMark(commit), 'utf8')) === ''
 }
 
@@ -127,6 +124,18 @@ export async function removeStaleWorktrees(options: {
     removed += 1
   }
   return removed
+}
+
+/** Removes the worktrees of git-sync 3, which stood in the root itself; to be called when something else is published. */
+export async function removeOldLayout(layout: Layout, log: Logger): Promise<void> {
+  for (const entry of await readdir(layout.root, { withFileTypes: true })) {
+    if (!entry.isDirectory() || !isCommitSha(entry.name)) continue
+    const path = join(layout.root, entry.name)
+    const marker = await readFile(join(path, '.git'), 'utf8').catch(() => '')
+    if (!marker.startsWith('gitdir: ')) continue
+    await rm(path, { recursive: true, force: true })
+    log.info({ path }, 'removed a worktree of an older layout')
+  }
 }
 
 /** Removes what killed runs left half made, and nobody reads. */

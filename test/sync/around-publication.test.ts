@@ -1,14 +1,14 @@
 // The program with what stands around a publication: gate, hooks, metrics, status, push notifications, touch file.
 import { createHmac } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { appendFile, chmod, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { createTestRepository, git, type TestRepository } from '../support/git-server.ts'
-import { publishes } from './observers.ts'
+import { expectWhole, publishes } from './observers.ts'
 import { publishedCommit, type SyncProcess, startSync, temporaryFolder } from './sync-process.ts'
 
 let repository: TestRepository
@@ -74,15 +74,80 @@ test('a gate that refuses keeps the old commit published and says why, until a c
   expect(await readFile(join(root.path, '.gate', `${bad}.log`), 'utf8')).toContain('bad')
   const metrics = await metricsOf(url)
   expect(metrics.get('branchline_sync_gate_runs_total{status="refused"}')).toBe(1)
-  const polls = metrics.get('git_sync_count_total{status="noop"}') ?? 0
-  await eventually('further polls', async () => {
-    return ((await metricsOf(url)).get('git_sync_count_total{status="noop"}') ?? 0) > polls + 2 || undefined
-  })
-  expect((await metricsOf(url)).get('branchline_sync_gate_runs_total{status="refused"}')).toBe(1)
+  // The published files are looked after meanwhile, without another fetch, and without the gate being asked again.
+  const fetches = metrics.get('branchline_sync_fetch_duration_seconds_count')
+  await rm(join(link, 'b.txt'))
+  await eventually('the file', () => existsSync(join(link, 'b.txt')) || undefined)
+  const later = await metricsOf(url)
+  expect(later.get('branchline_sync_gate_runs_total{status="refused"}')).toBe(1)
+  expect(later.get('branchline_sync_fetch_duration_seconds_count')).toBe(fetches)
+  expect(later.get('branchline_sync_last_success_timestamp_seconds')).toBe(
+    metrics.get('branchline_sync_last_success_timestamp_seconds'),
+  )
   expect(existsSync(join(root.path, 'error'))).toBe(true)
   const better = await repository.commit({ 'a.txt': 'better\n' })
   await publishes(link, better, sync)
   await eventually('no error', () => !existsSync(join(root.path, 'error')) || undefined)
+})
+
+test('what a gate did to the files of a commit that it refused is not published when it passes', async () => {
+  await using root = await temporaryFolder()
+  await using files = await temporaryFolder()
+  const commit = await repository.commit({ 'a.txt': 'as committed\n' })
+  const gate = await script(files.path, 'gate', 'echo spoilt > a.txt; exit 1')
+  await using refused = startSync(argsFor(root.path, '--one-time', '--gate-command', gate))
+  expect(await refused.exit).toBe(1)
+  await script(files.path, 'gate', 'exit 0')
+  await using passed = startSync(argsFor(root.path, '--one-time', '--gate-command', gate))
+  expect(await passed.exit, passed.stderr()).toBe(0)
+  await expectWhole(join(root.path, 'current'), commit)
+})
+
+test('a restart puts the published files right though the gate refuses what is newer, or the remote is away', async () => {
+  await using root = await temporaryFolder()
+  await using own = await createTestRepository({ 'a.txt': 'one\n' })
+  const args = argsFor(root.path, '--repo', own.url, '--one-time')
+  const link = join(root.path, 'current')
+  await using first = startSync(args)
+  expect(await first.exit).toBe(0)
+  const published = (await publishedCommit(link))!
+  await writeFile(join(link, 'a.txt'), 'changed\n')
+  await using away = startSync([...args, '--repo', `${own.url}.gone`])
+  expect(await away.exit).toBe(1)
+  await expectWhole(link, published)
+  await own.commit({ 'a.txt': 'two\n' })
+  await rm(join(root.path, '.worktrees'), { recursive: true })
+  await using refused = startSync([...args, '--gate-command', 'false'])
+  expect(await refused.exit).toBe(1)
+  await expectWhole(link, published)
+})
+
+test('before anything is published, the worktrees of refused commits do not pile up', async () => {
+  await using root = await temporaryFolder()
+  await using own = await createTestRepository()
+  await using sync = startSync(argsFor(root.path, '--repo', own.url, '--gate-command', 'false'))
+  await sync.logged('commit refused by the gate')
+  for (let round = 2; round < 4; round += 1) {
+    await own.commit({ 'a.txt': String(round) })
+    await sync.logged('commit refused by the gate', round)
+  }
+  await eventually('one worktree', async () => {
+    return (await readdir(join(root.path, '.worktrees'))).length === 1 || undefined
+  })
+})
+
+test('an error file that cannot be written or removed keeps neither hooks nor touch file from being done', async () => {
+  await using root = await temporaryFolder()
+  await mkdir(join(root.path, 'error', 'full'), { recursive: true })
+  const seen = join(root.path, 'seen')
+  await using files = await temporaryFolder()
+  const hook = await script(files.path, 'hook', `echo ran > ${seen}`)
+  await using sync = startSync(
+    argsFor(root.path, '--one-time', '--exechook-command', hook, '--touch-file', 'touched'),
+  )
+  expect(await sync.exit).toBe(0)
+  expect(existsSync(seen)).toBe(true)
+  expect(existsSync(join(root.path, 'touched'))).toBe(true)
 })
 
 test('a gate that refuses the one sync ends it with 1, and nothing is published', async () => {
@@ -116,6 +181,7 @@ test('hooks are sent for each commit, and once more at a restart', async () => {
   {
     await using sync = startSync(args)
     await eventually('both hooks', async () => (await lines()).length === 2 || undefined)
+    expect(await sync.logged('exechook succeeded')).toMatchObject({ logger: 'exechook', hash: first })
     const second = await repository.commit({ 'a.txt': 'second\n' })
     await eventually(`all\n${sync.stderr()}`, async () => (await lines()).length === 4 || undefined)
     expect((await lines()).sort()).toEqual(

@@ -42,6 +42,7 @@ export async function createSyncDeps(options: {
     log,
     findDamage: async (commit, isThorough) =>
       isThorough ? git.changedFiles(layout.worktreePath(commit)) : [],
+    refusalOf: () => undefined,
     beforePublish: async () => {},
     onPhase: () => {},
     onFetch: () => {},

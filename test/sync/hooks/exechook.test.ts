@@ -36,7 +36,7 @@ test('what a successful exechook printed is in the log', async () => {
   await folder.script('hook', 'echo "to $GITSYNC_HASH"', 'echo warned >&2')
   const { run, lines } = exechook(folder, './hook')
   await run(commitA, never)
-  const logged = { level: 'info', logger: 'exechook', hash: commitA }
+  const logged = { level: 'info', hash: commitA }
   expect(lines).toMatchObject([
     { ...logged, msg: 'running exechook', command: './hook', timeout_ms: 30_000 },
     { ...logged, msg: 'exechook succeeded', stdout: `to ${commitA}`, stderr: 'warned' },

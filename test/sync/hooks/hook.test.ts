@@ -36,7 +36,9 @@ function trial(options: { isOneTime?: boolean; backoffMs?: number } = {}): Trial
     isOneTime: options.isOneTime ?? false,
     log,
     onRun: (status) => statuses.push(status),
-    onError: (error, message) => errors.push([error, message]),
+    onError: async (error, message) => {
+      errors.push([error, message])
+    },
   })
   const ran = (times: number) => eventually(`run ${times} of ${runs}`, () => runs.length >= times)
   return {
@@ -123,7 +125,7 @@ describe('a hook that fails', () => {
       [new Error('failure 1'), 'hook failed'],
       [new Error('failure 2'), 'hook failed'],
     ])
-    const logged = { level: 'error', logger: 'exechook', msg: 'hook failed', hash: commitA, retry_ms: 3 }
+    const logged = { level: 'error', msg: 'hook failed', hash: commitA, retry_ms: 3 }
     expect(it.lines).toMatchObject([
       { ...logged, error: 'failure 1' },
       { ...logged, error: 'failure 2' },

@@ -68,7 +68,6 @@ describe('which answer is a success', () => {
     }
     expect(lines[0]).toMatchObject({
       level: 'info',
-      logger: 'webhook',
       msg: 'sending webhook',
       hash: commitA,
       url: `${receiver.url}/`,
