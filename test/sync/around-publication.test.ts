@@ -181,7 +181,8 @@ test('hooks are sent for each commit, and once more at a restart', async () => {
   {
     await using sync = startSync(args)
     await eventually('both hooks', async () => (await lines()).length === 2 || undefined)
-    expect(await sync.logged('exechook succeeded')).toMatchObject({ logger: 'exechook', hash: first })
+    const logged = [await sync.logged('exechook succeeded'), await sync.logged('exechook succeeded', 2)]
+    expect(logged.map(({ logger }) => logger).sort()).toEqual(['exechook', 'pre-publish-exechook'])
     const second = await repository.commit({ 'a.txt': 'second\n' })
     await eventually(`all\n${sync.stderr()}`, async () => (await lines()).length === 4 || undefined)
     expect((await lines()).sort()).toEqual(
