@@ -2,6 +2,7 @@
 // with its declarations. What has binaries of its own (esbuild, the embedded Postgres) stays outside, as a dependency.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, rmSync } from 'node:fs'
+import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 import { programs } from './runtime/programs.ts'
@@ -21,6 +22,34 @@ const inlineMigrations: Plugin = {
   },
 }
 
+/** Those of Node's modules that take milliseconds to load and that many runs never need. */
+const heavyBuiltins = ['crypto', 'http', 'https', 'inspector', 'inspector/promises', 'net', 'tls', 'zlib']
+
+/**
+ * Node's modules are asked for by `getBuiltinModule`, the heavy ones when something of theirs is first used. An
+ * `import` that is left in a bundle is loaded before anything runs, also for a part that nobody asked for, and reads
+ * every export: of node:http that loads the whole of `fetch`, 25 ms of each start.
+ */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  setup(builder) {
+    const known = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]))
+    builder.onResolve({ filter: /^[a-z_:/0-9]+$/ }, ({ path, kind }) => {
+      if (!known.has(path)) return undefined
+      const isLazy = kind !== 'require-call' && heavyBuiltins.includes(path.replace(/^node:/, ''))
+      return { path, namespace: isLazy ? 'node-when-used' : 'node' }
+    })
+    builder.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
+    }))
+    builder.onLoad({ filter: /.*/, namespace: 'node-when-used' }, ({ path }) => ({
+      contents: `const load = () => process.getBuiltinModule(${JSON.stringify(path)})
+for (const name of ${JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}))})
+  Object.defineProperty(exports, name, { enumerable: true, get: () => load()[name] })`,
+    }))
+  },
+}
+
 const outside = Object.keys(
   (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { dependencies: Record<string, string> })
     .dependencies,
@@ -36,7 +65,7 @@ await build({
   format: 'esm',
   target: 'node24',
   external: outside,
-  plugins: [inlineMigrations],
+  plugins: [inlineMigrations, lazyBuiltins],
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'linked',

@@ -2,7 +2,7 @@
 // standard output, what happens meanwhile on standard error. docs/performance.md says what each case is.
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readPostmasterFile, stopPostmaster } from '../cli/dev/postmaster.ts'
 import { worksIn } from '../cli/dev/processes.ts'
@@ -16,14 +16,16 @@ import { idle } from './cases/idle.ts'
 import { loadAll } from './cases/load-all.ts'
 import { longRun } from './cases/long-run.ts'
 import { push } from './cases/push.ts'
+import { sync } from './cases/sync.ts'
 import { throughput } from './cases/throughput.ts'
 import { trigger } from './cases/trigger.ts'
 import type { BenchCase, BenchContext } from './support/bench-case.ts'
 import { startBenchPostgres } from './support/bench-postgres.ts'
 import { type BenchLine, lineOf, markdownTable, readLines, withTable } from './support/lines.ts'
 import { describeMachine } from './support/machine.ts'
+import { memoryFileSystem } from './support/sample-repository.ts'
 
-const cases: readonly BenchCase[] = [trigger, chain, fanOut, throughput, push, loadAll, idle, longRun]
+const cases: readonly BenchCase[] = [trigger, chain, fanOut, throughput, push, loadAll, idle, longRun, sync]
 const prefix = 'branchline-bench-'
 const documentPath = join(import.meta.dirname, '../docs/performance.md')
 
@@ -128,14 +130,18 @@ async function measureAll(
 
 /** Ends the Postgres of benchmarks that were killed before they could, and removes their directories. */
 async function removeLeftovers(): Promise<void> {
-  for (const name of await readdir(tmpdir())) {
-    const owner = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
+  const paths = [tmpdir(), memoryFileSystem].map(async (parent) => {
+    const names = await readdir(parent).catch(() => [])
+    return names.filter((name) => name.startsWith(prefix)).map((name) => join(parent, name))
+  })
+  for (const path of (await Promise.all(paths)).flat()) {
+    const owner = Number.parseInt(basename(path).slice(prefix.length), 10)
     if (Number.isNaN(owner) || isRunning(owner)) continue
-    const dataDirectory = join(tmpdir(), name, 'postgres', 'data')
+    const dataDirectory = join(path, 'postgres', 'data')
     const file = await readPostmasterFile(dataDirectory)
     if (file !== undefined && worksIn(file.pid, dataDirectory)) await stopPostmaster(file.pid)
     // Another user's leftovers stay theirs.
-    await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => {})
+    await rm(path, { recursive: true, force: true }).catch(() => {})
   }
 }
 

@@ -15,6 +15,7 @@ import { parseOptions } from './options/parse-options.ts'
 import { signalNamed } from './options/sync-signal.ts'
 import { addUser } from './process/add-user.ts'
 import { becomeInit } from './process/init.ts'
+import { keepMemorySmall, preferSizeToSpeed } from './process/memory.ts'
 import { errorFileText, writeErrorFile } from './status-files.ts'
 import { createSyncService, type SyncService } from './sync-service.ts'
 
@@ -50,6 +51,7 @@ function runUnderInit(): number {
 }
 
 async function main(): Promise<number> {
+  keepMemorySmall()
   for (const signal of ignoredSignals) process.on(signal, () => {})
   const request = readArguments()
   if (typeof request === 'number') return request
@@ -78,7 +80,10 @@ async function main(): Promise<number> {
       clock: systemClock,
       log,
       logOf,
-      onReady: reportReady,
+      onReady: () => {
+        reportReady()
+        if (!options.oneTime) preferSizeToSpeed()
+      },
     })
     const ended = handleSignals(wakeSignal, service)
     const end = await Promise.race([service.run(), ended])

@@ -3,7 +3,7 @@
 //
 // What it costs in git processes: nothing new on a poll: one `ls-remote`. A new commit: that, `fetch` and `reset`
 // (of a tag, `rev-parse` too); by a wake, which says that something is new, the `ls-remote` is left out.
-import { readdir, rename, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { GateError, GitError, messageOf } from '../runtime/errors.ts'
@@ -297,8 +297,10 @@ async function packedBytes(layout: Layout): Promise<number> {
  * file, by a rename: `git reset --soft` or `update-ref` would cost a process, and wedges on a left lock.
  */
 async function setOwnBranch(layout: Layout, commit: CommitSha): Promise<void> {
+  const path = join(layout.gitDir, 'refs', 'heads', ownBranch)
+  if ((await readFile(path, 'utf8').catch(() => '')) === `${commit}\n`) return
   // Not beside it: whatever is below `refs` is a ref to git, half written or not.
   const draft = join(layout.gitDir, `${ownBranch}.tmp`)
   await writeFile(draft, `${commit}\n`)
-  await rename(draft, join(layout.gitDir, 'refs', 'heads', ownBranch))
+  await rename(draft, path)
 }

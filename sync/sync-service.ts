@@ -189,14 +189,20 @@ export async function createSyncService(deps: {
     servers.defer(hooks.stop)
     const { gitConfig, gitConfigAdd } = options
     await writeGitConfig(layout.gitConfigPath, credentials.gitConfig, [...gitConfig, ...gitConfigAdd])
-    const version = await openGit(AbortSignal.timeout(versionTimeoutMs)).version()
     const { isReady, status } = report
     const http = { options, isReady, status, metricsPage, argv: deps.argv, redact, log, onSync: loop.wake }
     for (const server of await startHttpServers(http)) servers.use(server)
-    log.info({ repo, ref: options.ref, root, link: layout.linkPath, git: version }, 'starting up')
-    const end = await loop.start()
+    servers.defer(loop.stop)
+    const end = await Promise.race([loop.start(), announce()])
     if (end === 'one_time' && !(await hooks.settled())) return 'hook_failed'
     return end
+  }
+
+  /** Says what starts, beside the first pass, which need not wait for it; rejects where there is no git. */
+  async function announce(): Promise<never> {
+    const git = await openGit(AbortSignal.timeout(versionTimeoutMs)).version()
+    log.info({ repo, ref: options.ref, root, link: layout.linkPath, git }, 'starting up')
+    return new Promise(() => {})
   }
 
   let running: Promise<SyncEnd> | undefined
@@ -215,6 +221,7 @@ export async function createSyncService(deps: {
     },
   }
 }
+
 function githubAppOf(options: SyncOptions): GithubAppOptions | undefined {
   const { githubAppApplicationId: applicationId, githubAppClientId: clientId } = options
   if (applicationId === 0 && clientId === '') return undefined

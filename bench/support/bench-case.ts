@@ -3,7 +3,7 @@
 import type { Program } from '../../runtime/programs.ts'
 import type { BenchPostgres } from './bench-postgres.ts'
 
-export type Unit = 'ms' | 'tasks/s' | 'µs/task' | '% of a core' | 'MiB'
+export type Unit = 'ms' | 'tasks/s' | 'µs/task' | '% of a core' | 'MiB' | 'processes'
 
 /** Units of which more is better; their ratio is turned round. */
 export const ratesUp: readonly Unit[] = ['tasks/s']
@@ -42,7 +42,7 @@ export interface BenchContext {
 }
 
 export interface BenchCase {
-  /** `a` to `h`, as in docs/performance.md. */
+  /** `a` to `i`, as in docs/performance.md. */
   letter: string
   name: string
   measure(context: BenchContext): Promise<readonly Measurement[]>

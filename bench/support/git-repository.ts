@@ -1,7 +1,7 @@
 // A bare repository to push to and a clone to push from, as a user has them, without the user's configuration.
 import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import type { DagModules } from './dag-modules.ts'
@@ -44,7 +44,10 @@ export async function createGitRepository(directory: string, files: DagModules):
   await git(directory, ['init', '--quiet', '--bare', '--initial-branch=main', bare])
   await git(clone, ['init', '--quiet', '--initial-branch=main'])
   await git(clone, ['remote', 'add', 'origin', bare])
-  for (const [name, text] of Object.entries(files)) await writeFile(join(clone, name), text)
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(clone, name)), { recursive: true })
+    await writeFile(join(clone, name), text)
+  }
   const commitAll = async () => {
     await git(clone, ['add', '--all'])
     await git(clone, ['commit', '--quiet', '--message=change'])

@@ -2,11 +2,12 @@
 // explains, and leaves nothing behind. Never how fast anything was.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
+import { memoryFileSystem } from '../../bench/support/sample-repository.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 
@@ -36,7 +37,9 @@ async function bench(
 }
 
 const leftBy = ({ pid }: Ended) =>
-  readdirSync(tmpdir()).filter((name) => name.startsWith(`branchline-bench-${pid}-`))
+  [tmpdir(), memoryFileSystem]
+    .flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : []))
+    .filter((name) => name.startsWith(`branchline-bench-${pid}-`))
 
 test('a case prints one JSON line with figure, floor, machine and settings, and leaves nothing behind', async () => {
   const ended = await bench(['c', '--quick'])
@@ -77,4 +80,27 @@ test('a misspelt case is answered with the nearest one', async () => {
   const { code, stderr } = await bench(['fan-out-20'])
   expect(code).toBe(1)
   expect(stderr).toContain("Did you mean 'fan-out-200'?")
+})
+
+test('the sync case measures each way in which a push is learnt of, and one git command a poll', async () => {
+  const ended = await bench(['sync', '--quick'])
+  expect(ended.code, ended.stderr).toBe(0)
+  const lines = ended.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  const names = lines.map((line) => line.case as string)
+  for (const size of ['small', 'big']) {
+    for (const way of ['post', 'listen', 'signal', 'period-1s'])
+      expect(names).toContain(`i-sync-push-${way}-${size}`)
+    expect(names).toContain(`i-sync-first-${size}`)
+    const polls = lines.find((line) => line.case === `i-sync-after-polls-${size}-rss`)
+    expect(polls.settings.polls).toBeGreaterThan(0)
+    expect(polls.value).toBeGreaterThan(0)
+  }
+  const processes = lines.find((line) => line.case === 'i-sync-poll-git-processes')
+  // A poll that had begun when counting did, or had not ended when it did, is counted by half.
+  expect(processes.value).toBeGreaterThan(0.5)
+  expect(processes.value).toBeLessThan(1.5)
+  expect(leftBy(ended)).toEqual([])
 })

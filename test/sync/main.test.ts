@@ -151,7 +151,7 @@ test('a git that does not exist is named, with exit code 1', async () => {
   await using root = await temporaryFolder()
   await using sync = startSync(argsFor(root.path, '--git', '/no/such/git'))
   expect(await sync.exit).toBe(1)
-  expect(sync.stderr()).toContain('--git "/no/such/git" cannot be run')
+  expect(sync.lines().at(-1)?.error).toContain('--git "/no/such/git" cannot be run')
 })
 
 test('the password is in no argument, URL, file below the root or log line', async () => {
