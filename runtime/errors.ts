@@ -151,14 +151,17 @@ export class PackageInstallError extends BranchlineError {
   }
 }
 
-/** An exechook failed, or a webhook's receiver did: it is run again after its backoff. */
+/**
+ * An exechook failed, or a webhook's receiver did: it is run again after its backoff. Or the output of the gate
+ * could not be kept: the sync fails, and the gate is asked again by the next one.
+ */
 export class HookError extends BranchlineError {
   constructor(message: string, options?: ErrorOptions) {
     super('HOOK', message, true, options)
   }
 }
 
-/** The gate refused a commit or could not judge it: the commit is not published, the one before it stays. */
+/** The gate refused a commit, took too long or could not be started: the commit is not published, the one before it stays. */
 export class GateError extends BranchlineError {
   constructor(message: string, options?: ErrorOptions) {
     super('GATE', message, true, options)

@@ -1,8 +1,9 @@
 // Process groups: what a task starts is in the group of the process that runs the task, so that all of it can be
 // ended at once. A group outlives its leader as long as it has members, and its number is nobody else's until then.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { processIds } from './process-ids.ts'
 
 /** Between two looks at a group that is to end; a look reads one file for each process of the machine. */
 const pollMs = 2
@@ -29,13 +30,13 @@ export async function endProcessGroup(group: number): Promise<void> {
  * reads only of processes that are new: none comes into a group but as a child of a member.
  */
 export function createGroupLook(leader: number): () => boolean {
-  let strangers = new Set<string>()
+  let strangers = new Set<number>()
   return () => {
     if (process.platform !== 'linux') return hasListedMember(leader, leader)
-    const pids = processIds()
+    const pids = processIds() ?? []
     strangers = new Set(pids.filter((pid) => strangers.has(pid)))
     return pids.some((pid) => {
-      if (strangers.has(pid) || Number(pid) === leader) return false
+      if (strangers.has(pid) || pid === leader) return false
       if (isRunningIn(leader, pid)) return true
       strangers.add(pid)
       return false
@@ -46,12 +47,10 @@ export function createGroupLook(leader: number): () => boolean {
 /** Zombies do not count: where nobody reaps them they stay for ever. */
 function hasRunningMember(group: number): boolean {
   if (process.platform !== 'linux') return hasListedMember(group)
-  return processIds().some((pid) => isRunningIn(group, pid))
+  return (processIds() ?? []).some((pid) => isRunningIn(group, pid))
 }
 
-const processIds = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-
-function isRunningIn(group: number, pid: string): boolean {
+function isRunningIn(group: number, pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // `pid (name) state parent group …`; the name may hold spaces and brackets.

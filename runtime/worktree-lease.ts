@@ -13,6 +13,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { basename, dirname, join } from 'node:path'
 import { type Clock, systemClock } from './clock.ts'
 import { NotFoundError } from './errors.ts'
+import { exists } from './files.ts'
 import { type CommitSha, isCommitSha } from './ids.ts'
 
 /** Folder of the worktrees in the root that `sync` owns; a worktree's own folder is named by its commit. */
@@ -146,11 +147,4 @@ async function readLease(path: string): Promise<LeaseFile | undefined> {
     time: written.mtime.toISOString(),
     expires_at: new Date(written.mtimeMs + defaultLeaseMs).toISOString(),
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -18,7 +18,6 @@ import type { SyncReport } from './sync-report.ts'
 export function createAfterSync(deps: {
   oneTime: boolean
   ref: string
-  staleMs: number
   gc: GcMode
   passDeps: (deadline: Deadline) => SyncDeps
   hooks: SyncHooks
@@ -70,7 +69,6 @@ export function createAfterSync(deps: {
       cleanUp(current, {
         published: commit,
         kept: refused === undefined ? [] : [refused.commit],
-        staleMs: deps.staleMs,
         gc: deps.gc,
       }),
     )

@@ -4,7 +4,7 @@ import { mkdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Sets the file's time to `now` (milliseconds), making it and its folder where they are absent. */
-export async function touchFile(path: string, now: number): Promise<void> {
+export async function setTouchFile(path: string, now: number): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o775 })
   await writeFile(path, '', { flag: 'a' })
   await utimes(path, now / 1_000, now / 1_000)

@@ -7,9 +7,9 @@ import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
 import type { Logger } from '../runtime/log.ts'
 import { createExechook } from './hooks/exechook.ts'
 import { createGateMemory, runGate } from './hooks/gate.ts'
-import { createHook, type Hook, type HookName } from './hooks/hook.ts'
+import { createHook, type Hook } from './hooks/hook.ts'
 import { createWebhook } from './hooks/webhook.ts'
-import type { SyncMetrics } from './http/sync-metrics.ts'
+import type { HookName, SyncMetrics } from './http/sync-metrics.ts'
 import type { SyncOptions } from './options/options.ts'
 import type { Layout } from './root/layout.ts'
 import type { Refusal } from './sync-once.ts'
@@ -41,7 +41,7 @@ export function createSyncHooks(deps: {
   metrics: SyncMetrics
   clock: Clock
   /** The log of a hook, whose lines carry its name. */
-  logOf: (name: HookName) => Logger
+  logOf: (name: HookName | 'gate') => Logger
 }): SyncHooks {
   const { options, layout, environment, redact, metrics, clock, logOf } = deps
   const gateMemory = createGateMemory({ backoffMs: options.gateBackoff, clock })
@@ -75,11 +75,12 @@ export function createSyncHooks(deps: {
   const webhook = (): Hook | undefined => {
     if (options.webhookUrl === '') return undefined
     const run = createWebhook({
-      url: options.webhookUrl,
+      url: new URL(options.webhookUrl),
       method: options.webhookMethod,
       successStatus: options.webhookSuccessStatus,
       timeoutMs: options.webhookTimeout,
       environment,
+      redact,
       log: logOf('webhook'),
     })
     return hook('webhook', options.webhookBackoff, run)
@@ -108,6 +109,7 @@ export function createSyncHooks(deps: {
       outputPath,
       redact,
       signal,
+      log: logOf('gate'),
     }
     try {
       await deps.whileChanging(commit, () => runGate(gate))

@@ -3,16 +3,18 @@
 //
 // What it costs in git processes: nothing new on a poll: one `ls-remote`. A new commit: that, `fetch` and `reset`
 // (of a tag, `rev-parse` too); by a wake, which says that something is new, the `ls-remote` is left out.
-import { readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { GateError, GitError, messageOf } from '../runtime/errors.ts'
 import { type CommitSha, isCommitSha } from '../runtime/ids.ts'
 import type { Logger } from '../runtime/log.ts'
-import type { Git, RemoteRef } from './git/git.ts'
+import type { Git } from './git/git.ts'
+import { resolveRef } from './git/ref-names.ts'
 import { collectGarbage, type GcMode } from './root/garbage.ts'
-import { type Layout, ownBranch } from './root/layout.ts'
+import type { Layout } from './root/layout.ts'
 import { ensureOrigin } from './root/origin.ts'
+import { setOwnBranch } from './root/own-branch.ts'
 import { type Published, publishLink, readPublishedLink } from './root/publish-link.ts'
 import { recoverRoot } from './root/recover.ts'
 import type { SubmodulesMode } from './root/submodules.ts'
@@ -24,6 +26,7 @@ import {
   removeHalfMade,
   removeOldLayout,
   removeStaleWorktrees,
+  replaceWorktree,
 } from './root/worktrees.ts'
 
 /**
@@ -44,6 +47,8 @@ export interface SyncDeps {
   ref: string
   depth: number
   filter: string
+  /** How long a worktree is kept after it was replaced. */
+  staleMs: number
   sparseCheckoutFile: string
   submodules: SubmodulesMode
   clock: Clock
@@ -54,6 +59,8 @@ export interface SyncDeps {
   beforePublish: (commit: CommitSha) => Promise<void>
   /** The refusal of the commit that still stands: it need not be tried again yet. */
   refusalOf: (commit: string) => Refusal | undefined
+  /** Told when files are to be checked out, whatever comes of it. */
+  onUpdateRequired: () => void
   onPhase: (phase: Phase, durationMs: number) => void
   /** Told after each fetch. */
   onFetch: (fetched: { bytes: number; durationMs: number }) => void
@@ -133,13 +140,16 @@ async function update(
   if (isCurrent && reason !== 'start') return keep()
   const standing = isCurrent ? undefined : deps.refusalOf(commit)
   if (standing !== undefined) return { ...(await keep()), refused: standing }
-  if (!isCurrent)
-    log.info({ ref: deps.ref, remote: commit, local: published?.commit ?? null }, 'update required')
+  deps.onUpdateRequired()
+  log.info({ ref: deps.ref, remote: commit, local: published?.commit ?? null }, 'update required')
 
   // A tree that the link names may be in use: it is repaired, and was let through before.
   const isInUse = published?.target === layout.worktreePath(commit)
   await timed(deps, 'checkout', () => checkOut(deps, commit, isInUse))
-  if (isCurrent) return keep()
+  if (isCurrent) {
+    log.info({ ref: deps.ref, remote: commit }, 'updated successfully')
+    return keep()
+  }
   if (!isInUse) {
     const refused = await timed(deps, 'before_publish', () => askGate(deps, commit))
     if (refused !== undefined) {
@@ -163,7 +173,9 @@ async function heal(deps: SyncDeps, published: Published | undefined, reason: Pa
   if (paths.length === 0) return false
   deps.log.warn({ commit_sha: published.commit, paths: paths.slice(0, 10) }, 'repairing the published files')
   try {
-    return await timed(deps, 'checkout', () => restore(deps, published))
+    const isRestored = await timed(deps, 'checkout', () => restore(deps, published))
+    if (isRestored) deps.onUpdateRequired()
+    return isRestored
   } catch (error) {
     // The repository may lack what the tree is made of: then the fetch brings it, or another commit.
     if (!(error instanceof GitError) || isWhole) throw error
@@ -179,7 +191,14 @@ async function restore(deps: SyncDeps, published: Published | undefined): Promis
 }
 
 async function checkOut(deps: SyncDeps, commit: CommitSha, isInUse: boolean): Promise<void> {
-  await checkOutWorktree(deps.layout, deps.git, { ...deps, commit }, isInUse, deps.clock.now())
+  const { layout, git, clock, log } = deps
+  const content = { ...deps, commit }
+  try {
+    await checkOutWorktree(layout, git, content, isInUse, clock.now())
+  } catch (error) {
+    if (!isInUse || !(error instanceof GitError) || git.signal.aborted) throw error
+    if (!(await replaceWorktree(layout, git, content, { now: clock.now(), log }))) throw error
+  }
 }
 
 async function askGate(deps: SyncDeps, commit: CommitSha): Promise<Refusal | undefined> {
@@ -200,12 +219,11 @@ export async function cleanUp(
     published: CommitSha | undefined
     /** Other commits that are still needed. */
     kept: readonly CommitSha[]
-    staleMs: number
     gc: GcMode
   },
 ): Promise<void> {
-  const { layout, git, log, clock } = deps
-  const { published, staleMs, gc } = options
+  const { layout, git, log, clock, staleMs } = deps
+  const { published, gc } = options
   const kept = published === undefined ? options.kept : [published, ...options.kept]
   await timed(deps, 'cleanup', async () => {
     if (published !== undefined) {
@@ -223,7 +241,12 @@ async function recover(deps: SyncDeps): Promise<boolean> {
   return timed(deps, 'recover', async () => {
     const isMended = await recoverRoot(layout, git, log)
     await ensureOrigin(layout, git, repo)
-    await removeHalfMade(layout, (await readPublishedLink(layout.linkPath))?.commit, clock.now())
+    await removeHalfMade(
+      layout,
+      (await readPublishedLink(layout.linkPath))?.commit,
+      clock.now(),
+      deps.staleMs,
+    )
     return isMended
   })
 }
@@ -259,19 +282,6 @@ async function askRemote({ git, repo, ref }: SyncDeps): Promise<string | undefin
   return resolveRef(await git.lsRemote(repo, ref), ref)?.hash
 }
 
-/** The rules by which git looks a short name up, in their order (gitrevisions(7)). */
-const lookupRules = ['', 'refs/', 'refs/tags/', 'refs/heads/', 'refs/remotes/'] as const
-
-/** The row that a fetch of `ref` would take, peeled: of an annotated tag, that of its commit. */
-export function resolveRef(refs: readonly RemoteRef[], ref: string): RemoteRef | undefined {
-  const named = (name: string) => refs.find((row) => row.name === name)
-  for (const rule of lookupRules) {
-    const row = named(`${rule}${ref}`)
-    if (row !== undefined) return named(`${row.name}^{}`) ?? row
-  }
-  return undefined
-}
-
 async function fetchCommit(deps: SyncDeps): Promise<CommitSha> {
   const { layout, git, repo, ref, depth, filter } = deps
   const isShallow = (await stat(join(layout.gitDir, 'shallow')).catch(() => undefined)) !== undefined
@@ -290,17 +300,4 @@ async function packedBytes(layout: Layout): Promise<number> {
   const packs = names.filter((name) => name.endsWith('.pack'))
   const sizes = await Promise.all(packs.map(async (name) => (await stat(join(folder, name))).size))
   return sizes.reduce((sum, size) => sum + size, 0)
-}
-
-/**
- * The repository's own HEAD names the published commit, as git-sync leaves it for those who look. Written as a
- * file, by a rename: `git reset --soft` or `update-ref` would cost a process, and wedges on a left lock.
- */
-async function setOwnBranch(layout: Layout, commit: CommitSha): Promise<void> {
-  const path = join(layout.gitDir, 'refs', 'heads', ownBranch)
-  if ((await readFile(path, 'utf8').catch(() => '')) === `${commit}\n`) return
-  // Not beside it: whatever is below `refs` is a ref to git, half written or not.
-  const draft = join(layout.gitDir, `${ownBranch}.tmp`)
-  await writeFile(draft, `${commit}\n`)
-  await rename(draft, path)
 }

@@ -98,7 +98,6 @@ export function createSyncReport(deps: {
         status.ready = true
         metrics.becameReady()
       }
-      if (isNews) metrics.updateRequired()
       if (result.refused !== undefined) return refused(result.refused, durationMs)
       toldRefusal = undefined
       status.failures = 0

@@ -11,16 +11,18 @@ import type { GithubAppOptions } from './credentials/github-app.ts'
 import type { Deadline } from './deadline.ts'
 import { createGit, type Git } from './git/git.ts'
 import { writeGitConfig } from './git/git-config-file.ts'
+import { gitConfigVariables } from './git/git-config-variables.ts'
 import { gitEnvironment, hookEnvironment } from './git/git-environment.ts'
 import { killGitProcesses } from './git/processes.ts'
-import { createServedMetrics, startHttpServers } from './http/sync-http.ts'
 import { createSyncLoop, type LoopEnd } from './loop.ts'
+import { createOptionRedactor } from './option-secrets.ts'
 import { type SyncOptions, secretVariables } from './options/options.ts'
 import { createLayout, defaultLink } from './root/layout.ts'
 import { takeRootLock } from './root/root-lock.ts'
 import { createTreeGuard } from './root/tree-guard.ts'
-import { touchFile } from './status-files.ts'
+import { setTouchFile } from './status-files.ts'
 import { createSyncHooks } from './sync-hooks.ts'
+import { createServedMetrics, startHttpServers } from './sync-http.ts'
 import { type PassReason, type SyncDeps, type SyncResult, syncOnce } from './sync-once.ts'
 import { createSyncReport } from './sync-report.ts'
 
@@ -65,16 +67,17 @@ export async function createSyncService(deps: {
     {
       clock,
       log,
-      proxyEnv: env,
+      redactor: createOptionRedactor(options, deps.argv),
+      environment: env,
       onAskpass: metrics.askpassCalled,
       onGithubToken: metrics.githubTokenRefreshed,
     },
   )
   const { repo, redact } = credentials
-  const layout = createLayout(root, options.link === '' ? defaultLink(repo) : options.link)
-  const touched = options.touchFile === '' ? undefined : resolve(root, options.touchFile)
+  const { errorFile, touchFile } = options
+  const layout = createLayout(root, { link: options.link || defaultLink(repo), errorFile, touchFile })
   const surroundings = {
-    base: env,
+    base: { ...env, ...gitConfigVariables([...options.gitConfig, ...options.gitConfigAdd], env) },
     root,
     gitConfigPath: layout.gitConfigPath,
     ssh: {
@@ -89,13 +92,13 @@ export async function createSyncService(deps: {
   const programEnvironment = hookEnvironment(surroundings)
   const report = createSyncReport({
     ref: options.ref,
-    errorFile: options.errorFile === '' ? undefined : resolve(root, options.errorFile),
+    errorFile: layout.errorFile,
     redact,
     metrics,
     clock,
     log,
   })
-  const guard = createTreeGuard({ layout, log })
+  const guard = createTreeGuard({ layout, submodules: options.submodules, log })
   const stopping = new AbortController()
   const hooks = createSyncHooks({
     options,
@@ -123,6 +126,7 @@ export async function createSyncService(deps: {
       ref: options.ref,
       depth: options.depth,
       filter: options.filter,
+      staleMs: options.staleWorktreeTimeout,
       sparseCheckoutFile: options.sparseCheckoutFile,
       submodules: options.submodules,
       clock,
@@ -130,6 +134,7 @@ export async function createSyncService(deps: {
       findDamage: (published, isThorough) => guard.findDamage(published, git, isThorough),
       refusalOf: hooks.refusalOf,
       beforePublish: (commit) => deadline.suspended(() => hooks.beforePublish(commit, stopping.signal)),
+      onUpdateRequired: metrics.updateRequired,
       onPhase: (phase, durationMs) => metrics.phase(phase, durationMs / 1_000),
       onFetch: ({ bytes, durationMs }) => metrics.fetched({ bytes, seconds: durationMs / 1_000 }),
     }
@@ -146,7 +151,6 @@ export async function createSyncService(deps: {
   const afterSync = createAfterSync({
     oneTime: options.oneTime,
     ref: options.ref,
-    staleMs: options.staleWorktreeTimeout,
     gc: options.gitGc,
     passDeps,
     hooks,
@@ -155,7 +159,7 @@ export async function createSyncService(deps: {
     metrics,
     isMeasured: metricsPage !== undefined,
     touch: async () => {
-      if (touched !== undefined) await touchFile(touched, clock.now())
+      if (layout.touchFile !== undefined) await setTouchFile(layout.touchFile, clock.now())
     },
     onReady: () => deps.onReady?.(),
     log,
@@ -181,19 +185,23 @@ export async function createSyncService(deps: {
   })
 
   async function run(): Promise<SyncEnd> {
-    const lock = await takeRootLock(layout.lockPath, root)
+    const { signal } = stopping
+    const lock = await takeRootLock(layout.lockPath, root, { log, signal }).catch((error) => {
+      if (signal.aborted) return undefined
+      throw error
+    })
+    if (lock === undefined) return 'stopped'
     await using servers = new AsyncDisposableStack()
     servers.defer(lock.release)
     servers.defer(async () => void (await killGitProcesses(root)))
     servers.defer(guard.stop)
     servers.defer(hooks.stop)
-    const { gitConfig, gitConfigAdd } = options
-    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig, [...gitConfig, ...gitConfigAdd])
+    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig)
     const { isReady, status } = report
     const http = { options, isReady, status, metricsPage, argv: deps.argv, redact, log, onSync: loop.wake }
-    for (const server of await startHttpServers(http)) servers.use(server)
+    await startHttpServers({ ...http, running: servers })
     servers.defer(loop.stop)
-    const end = await Promise.race([loop.start(), announce()])
+    const end = await Promise.race([loop.start(), announce(), lock.lost])
     if (end === 'one_time' && !(await hooks.settled())) return 'hook_failed'
     return end
   }
@@ -201,7 +209,7 @@ export async function createSyncService(deps: {
   /** Says what starts, beside the first pass, which need not wait for it; rejects where there is no git. */
   async function announce(): Promise<never> {
     const git = await openGit(AbortSignal.timeout(versionTimeoutMs)).version()
-    log.info({ repo, ref: options.ref, root, link: layout.linkPath, git }, 'starting up')
+    log.info({ repo: redact(repo), ref: options.ref, root, link: layout.linkPath, git }, 'starting up')
     return new Promise(() => {})
   }
 

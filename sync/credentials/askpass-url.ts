@@ -1,7 +1,8 @@
 // Credentials from a URL that is asked before every sync, for instance a sidecar that knows a token of the cloud.
 // Its answer has the form that git's own helpers have: lines `username=…` and `password=…`.
 import { CredentialsError, messageOf } from '../../runtime/errors.ts'
-import { exchange } from './http-exchange.ts'
+import type { OutgoingEnvironment } from '../outgoing/proxy.ts'
+import { request } from '../outgoing/request.ts'
 
 /** As git-sync has it. Shorter: a busy sidecar fails syncs. Longer: one that hangs delays each sync as much. */
 const timeoutMs = 1_000
@@ -23,26 +24,38 @@ export interface AskpassAnswer {
 export async function askUrl(ask: {
   url: URL
   signal: AbortSignal
-  proxyEnv: NodeJS.ProcessEnv
+  environment: OutgoingEnvironment
   onSecrets: (answer: AskpassAnswer) => void
 }): Promise<AskpassAnswer> {
-  const { url, signal, proxyEnv, onSecrets } = ask
+  const { url, signal, environment, onSecrets } = ask
   // Without user info and query, which are where secrets are in URLs.
   const name = `--askpass-url ${url.origin}${url.pathname}`
-  const { status, body } = await exchange({ method: 'GET', url, signal, timeoutMs, proxyEnv }).catch(
-    (error: unknown) => {
-      throw new CredentialsError(
-        `${name} did not answer: ${messageOf(error)}. Check that its server runs and is reachable from here`,
-        { cause: error },
-      )
-    },
-  )
+  const { status, body, isWhole } = await request({
+    method: 'GET',
+    url,
+    // What comes back is secret, and meant for one server.
+    redirectLimit: 0,
+    environment,
+    timeoutMs,
+    signal,
+  }).catch((error: unknown) => {
+    throw new CredentialsError(
+      `${name} did not answer: ${messageOf(error)}. Check that its server runs and is reachable from here`,
+      { cause: error },
+    )
+  })
   const answer = parseAnswer(body)
   const { username = '', password = '' } = answer
   onSecrets({ username, password })
   if (status !== 200) {
     throw new CredentialsError(
       `${name} answered with status ${status}, not 200: ${JSON.stringify(body.slice(0, quotedLength))}. Look up why in the log of its server; redirects are not followed`,
+      { details: { status } },
+    )
+  }
+  if (!isWhole) {
+    throw new CredentialsError(
+      `${name} answered with more than ${body.length} characters, of which a password may be cut. Look up why in the log of its server`,
       { details: { status } },
     )
   }

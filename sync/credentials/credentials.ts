@@ -9,18 +9,14 @@ import type { Clock } from '../../runtime/clock.ts'
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { quoteConfigValue } from '../git/git-config-file.ts'
+import type { CallStatus } from '../http/sync-metrics.ts'
+import type { CredentialEntry } from '../options/credential-text.ts'
+import type { OutgoingEnvironment } from '../outgoing/proxy.ts'
 import type { GithubAppOptions } from './github-app.ts'
 import { helperConfig, helperVariables } from './helper-config.ts'
 import { readPasswordFile } from './password-file.ts'
-import { createRedactor, minTokenLength } from './redact.ts'
-import {
-  askpassSource,
-  type CredentialOption,
-  githubSource,
-  type PasswordRow,
-  passwordSource,
-  type Source,
-} from './sources.ts'
+import { minTokenLength, type Redactor } from './redact.ts'
+import { askpassSource, githubSource, type PasswordRow, passwordSource, type Source } from './sources.ts'
 import { isHttpUrl, splitUserInfo } from './split-url.ts'
 
 /** Where git-sync has its cookies too. */
@@ -32,22 +28,24 @@ export interface CredentialsOptions {
   username: string
   password: string
   passwordFile: string
-  credential?: readonly CredentialOption[]
-  askpassUrl?: string
+  credential: readonly CredentialEntry[]
+  askpassUrl: string
   /** Whether git is to send the cookies in the cookie file. */
-  cookieFile?: boolean
-  githubApp?: GithubAppOptions | undefined
+  cookieFile: boolean
+  githubApp: GithubAppOptions | undefined
 }
 
 export interface CredentialsDeps {
   clock: Clock
   log: Logger
-  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. Default: no proxies. */
-  proxyEnv?: NodeJS.ProcessEnv
+  /** Told every secret before it is used. */
+  redactor: Redactor
+  /** Proxies and certificate authorities of the requests that are made. */
+  environment: OutgoingEnvironment
   /** Told of each call of the askpass URL. */
-  onAskpass?: (status: 'success' | 'error') => void
+  onAskpass: (status: CallStatus) => void
   /** Told of each renewal of the GitHub App's token. */
-  onGithubToken?: (status: 'success' | 'error') => void
+  onGithubToken: (status: CallStatus) => void
   /** Default `/etc/git-secret/cookie_file`. */
   cookiePath?: string
 }
@@ -70,13 +68,14 @@ export interface Credentials {
 
 /**
  * Reads each file once, as git-sync does: what is wrong at the start ends it, what goes wrong later fails a sync.
- * @throws ConfigError where a file cannot be read, a user is named twice, or a URL is none
+ * @param options.username empty where the user is in the URL of the repository: one of the two (checkOptions)
+ * @throws ConfigError where a file cannot be read, or a URL is none
  */
 export async function createCredentials(
   options: CredentialsOptions,
   deps: CredentialsDeps,
 ): Promise<Credentials> {
-  const redactor = createRedactor()
+  const { redactor } = deps
   const { url: bare, username = '', password = '', rawPassword } = splitUserInfo(options.repo)
   const isSplit = isHttpUrl(options.repo)
   const repo = isSplit ? bare : options.repo
@@ -90,30 +89,18 @@ export async function createCredentials(
     ],
   })
   const hasUserInfo = isSplit && bare !== options.repo
-  if (hasUserInfo && options.username !== '') {
-    throw new ConfigError(
-      'invalid flag: credentials may not be specified in --repo when --username is specified',
-    )
-  }
   const own = hasUserInfo ? { url: repo, username, password } : { ...options, url: repo }
   const rows: PasswordRow[] = [
     ...(own.username === '' ? [] : [{ ...own, flag: '--username', fileFlag: '--password-file' }]),
-    ...(options.credential ?? []).map((row) => ({
+    ...options.credential.map((row) => ({
       ...row,
       flag: '--credential',
       fileFlag: '--credential password-file',
     })),
   ]
   const sources: Source[] = rows.map((row) => passwordSource(row, redactor))
-  const sourceDeps = {
-    onAskpass: () => {},
-    onGithubToken: () => {},
-    proxyEnv: {},
-    ...deps,
-    redactor,
-  }
-  if (options.askpassUrl) sources.push(askpassSource(options.askpassUrl, repo, sourceDeps))
-  if (options.githubApp !== undefined) sources.push(await githubSource(options.githubApp, repo, sourceDeps))
+  if (options.askpassUrl !== '') sources.push(askpassSource(options.askpassUrl, repo, deps))
+  if (options.githubApp !== undefined) sources.push(await githubSource(options.githubApp, repo, deps))
   await checkPasswordFiles(rows)
 
   return {

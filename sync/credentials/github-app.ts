@@ -4,7 +4,9 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { Clock } from '../../runtime/clock.ts'
 import { ConfigError, CredentialsError, messageOf } from '../../runtime/errors.ts'
-import { exchange } from './http-exchange.ts'
+import type { CallStatus } from '../http/sync-metrics.ts'
+import type { OutgoingEnvironment } from '../outgoing/proxy.ts'
+import { request } from '../outgoing/request.ts'
 
 /** A token is renewed so long before it expires. Shorter: a slow fetch loses it midway. Longer: more requests. */
 const renewalMarginMs = 30_000
@@ -49,12 +51,12 @@ export function createGithubApp(
   options: GithubAppOptions,
   deps: {
     clock: Clock
-    proxyEnv: NodeJS.ProcessEnv
+    environment: OutgoingEnvironment
     onSecret: (kind: 'key' | 'statement' | 'token', secret: string) => void
-    onRenewal: (status: 'success' | 'error') => void
+    onRenewal: (status: CallStatus) => void
   },
 ): GithubApp {
-  const { clock, proxyEnv, onSecret, onRenewal } = deps
+  const { clock, environment, onSecret, onRenewal } = deps
   const url = new URL(
     `${options.baseUrl.replace(/\/+$/, '')}/app/installations/${options.installationId}/access_tokens`,
   )
@@ -65,14 +67,20 @@ export function createGithubApp(
     const statement = await sign(await readKey(options, onSecret), issuer, clock.now())
     onSecret('statement', statement)
     const headers = { accept: 'application/vnd.github+json', authorization: `Bearer ${statement}` }
-    const { status, body } = await exchange({ method: 'POST', url, headers, signal, proxyEnv }).catch(
-      (error: unknown) => {
-        throw new CredentialsError(
-          `GitHub did not answer at ${url.origin}${url.pathname}: ${messageOf(error)}. Check --github-base-url, and that it is reachable from here`,
-          { cause: error },
-        )
-      },
-    )
+    const { status, body } = await request({
+      method: 'POST',
+      url,
+      headers,
+      // What is sent and comes back is secret, and meant for one server.
+      redirectLimit: 0,
+      environment,
+      signal,
+    }).catch((error: unknown) => {
+      throw new CredentialsError(
+        `GitHub did not answer at ${url.origin}${url.pathname}: ${messageOf(error)}. Check --github-base-url, and that it is reachable from here`,
+        { cause: error },
+      )
+    })
     if (status !== 201) {
       throw new CredentialsError(
         `GitHub gave no token for installation ${options.installationId} of app ${issuer}: status ${status}, ${githubsMessage(body)}. ${remedyFor(status)}`,

@@ -8,6 +8,7 @@
 // for, then those of the whole server, then those of other paths there (a relative submodule lies beside its
 // repository). Where git asks for a certain user (https://user@host), only that user's is given.
 import { quoteConfigValue } from '../git/git-config-file.ts'
+import { shellQuote } from '../git/shell-quote.ts'
 import { type CredentialScope, contains, urlOf } from './split-url.ts'
 
 /** What a helper may answer with; its place in the list is its number in the environment. */
@@ -107,8 +108,4 @@ function section(name: string, choice: string): string {
     'return 0; fi; done; }; f',
   ].join('; ')
   return `[credential${name}]\n\thelper = ${quoteConfigValue(helper)}\n`
-}
-
-function shellQuote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`
 }

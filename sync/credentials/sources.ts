@@ -3,6 +3,9 @@
 import type { Clock } from '../../runtime/clock.ts'
 import { ConfigError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
+import type { CallStatus } from '../http/sync-metrics.ts'
+import type { CredentialEntry } from '../options/credential-text.ts'
+import type { OutgoingEnvironment } from '../outgoing/proxy.ts'
 import { askUrl } from './askpass-url.ts'
 import { createGithubApp, type GithubAppOptions } from './github-app.ts'
 import type { HelperSource } from './helper-config.ts'
@@ -16,23 +19,15 @@ export interface Source extends HelperSource {
   read(signal: AbortSignal): Promise<{ username: string; password: string }>
 }
 
-/** One entry of `--credential`; exactly one of `password` and `passwordFile` is set. */
-export interface CredentialOption {
-  url: string
-  username: string
-  password?: string
-  passwordFile?: string
-}
-
 interface SourceDeps {
   clock: Clock
   log: Logger
   redactor: Redactor
-  proxyEnv: NodeJS.ProcessEnv
+  environment: OutgoingEnvironment
 }
 
-/** An entry with the options that it comes from, for messages. */
-export type PasswordRow = CredentialOption & { flag: string; fileFlag: string }
+/** An entry, of `--credential` or as if, with the options that it comes from, for messages. */
+export type PasswordRow = CredentialEntry & { flag: string; fileFlag: string }
 
 /** From options or a file, which is read anew each time. @throws ConfigError for what git cannot be told */
 export function passwordSource(row: PasswordRow, redactor: Redactor): Source {
@@ -62,9 +57,9 @@ export function passwordSource(row: PasswordRow, redactor: Redactor): Source {
 export function askpassSource(
   askpassUrl: string,
   repo: string,
-  deps: SourceDeps & { onAskpass: (status: 'success' | 'error') => void },
+  deps: SourceDeps & { onAskpass: (status: CallStatus) => void },
 ): Source {
-  const { redactor, proxyEnv } = deps
+  const { redactor, environment } = deps
   const { url: bare, username = '', password = '', rawPassword = '' } = splitUserInfo(askpassUrl)
   redactor.remember('the URL of --askpass-url', { username, values: [password, rawPassword] })
   const url = httpUrl(askpassUrl, bare, '--askpass-url')
@@ -78,7 +73,7 @@ export function askpassSource(
     read: async (signal) => {
       deps.log.debug({ url: url.origin + url.pathname }, 'asking for credentials')
       try {
-        const answer = await askUrl({ url, signal, proxyEnv, onSecrets })
+        const answer = await askUrl({ url, signal, environment, onSecrets })
         deps.onAskpass('success')
         return answer
       } catch (error) {
@@ -96,15 +91,15 @@ const githubUsername = '-'
 export async function githubSource(
   options: GithubAppOptions,
   repo: string,
-  deps: SourceDeps & { onGithubToken: (status: 'success' | 'error') => void },
+  deps: SourceDeps & { onGithubToken: (status: CallStatus) => void },
 ): Promise<Source> {
-  const { clock, redactor, proxyEnv } = deps
+  const { clock, redactor, environment } = deps
   const { url: bare, username = '', password = '', rawPassword = '' } = splitUserInfo(options.baseUrl)
   redactor.remember('the URL of --github-base-url', { username, values: [password, rawPassword] })
   httpUrl(options.baseUrl, bare, '--github-base-url')
   const app = createGithubApp(options, {
     clock,
-    proxyEnv,
+    environment,
     onSecret: (kind, secret) => {
       const user = kind === 'token' ? { username: githubUsername } : {}
       redactor.remember(`GitHub ${kind}`, { ...user, values: [secret] })

@@ -2,7 +2,9 @@
 // the system's, so that a sync does the same wherever it runs; no prompts; English messages, which the remedies
 // are looked up by; and SSH with the keys and known hosts of the options.
 import { dirname } from 'node:path'
-import { rootMark } from './processes.ts'
+import { definedVariables } from '../../runtime/environment.ts'
+import { rootMark, runMark } from './processes.ts'
+import { shellQuote } from './shell-quote.ts'
 
 /** Variables that would point git at another repository than ours, or at programs that wait for a person. */
 const removedVariables = [
@@ -22,6 +24,8 @@ const removedVariables = [
   'GIT_SEQUENCE_EDITOR',
   'GIT_EXTERNAL_DIFF',
   'GIT_TEMPLATE_DIR',
+  'GIT_DEFAULT_HASH',
+  'GIT_QUARANTINE_PATH',
   'EDITOR',
   'VISUAL',
   'PAGER',
@@ -50,7 +54,7 @@ export function gitEnvironment(options: {
   gitConfigPath: string
   ssh: SshOptions
 }): Record<string, string> {
-  const environment = definedIn(options.base)
+  const environment = definedVariables(options.base)
   for (const name of [...removedVariables, ...options.withheld]) delete environment[name]
   return {
     ...hookEnvironment({ ...options, base: environment }),
@@ -69,17 +73,15 @@ export function hookEnvironment(options: {
   gitConfigPath: string
   ssh: SshOptions
 }): Record<string, string> {
+  const environment = definedVariables(options.base)
+  // By these git's processes are found and ended; a hook is none of them.
+  for (const mark of [rootMark, runMark]) delete environment[mark]
   return {
-    ...definedIn(options.base),
+    ...environment,
     GIT_CONFIG_GLOBAL: options.gitConfigPath,
     GIT_CONFIG_NOSYSTEM: 'true',
-    GIT_SSH_COMMAND: sshCommand(options.base.GIT_SSH_COMMAND ?? 'ssh', options.ssh),
+    GIT_SSH_COMMAND: sshCommand(options.base.GIT_SSH_COMMAND || 'ssh', options.ssh),
   }
-}
-
-function definedIn(base: NodeJS.ProcessEnv): Record<string, string> {
-  const defined = Object.entries(base).filter(([, value]) => value !== undefined)
-  return Object.fromEntries(defined) as Record<string, string>
 }
 
 function sshCommand(ssh: string, options: SshOptions): string {
@@ -90,8 +92,4 @@ function sshCommand(ssh: string, options: SshOptions): string {
       ['-o StrictHostKeyChecking=no', '-o UserKnownHostsFile=/dev/null']
   const verbose = options.verbosity > 0 ? [`-${'v'.repeat(options.verbosity)}`] : []
   return [ssh, ...verbose, ...keys, ...hosts, '-o BatchMode=yes'].join(' ')
-}
-
-function shellQuote(text: string): string {
-  return /^[A-Za-z0-9_./:@%+=~-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -6,13 +6,13 @@
 // It adds about 1 ms to each command (ls-remote 5.4 in place of 4.8 ms, fetch 15.1 in place of 14.2).
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { GitError as SimpleGitError, type SimpleGitOptions, simpleGit } from 'simple-git'
 import { ConfigError, GitError } from '../../runtime/errors.ts'
 import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
-import { ownBranch } from '../root/layout.ts'
 import { gitError } from './git-failure.ts'
-import { killGitProcesses } from './processes.ts'
+import { createRun, killHelpers, killRun, runMark } from './processes.ts'
 
 /** A ref of the remote, as `ls-remote` prints it. */
 export interface RemoteRef {
@@ -21,10 +21,12 @@ export interface RemoteRef {
 }
 
 export interface Git {
+  /** Ends what runs, with all helpers. */
+  readonly signal: AbortSignal
   /** `git version 2.47.1`. @throws ConfigError where the command cannot be run */
   version(): Promise<string>
-  /** Makes an empty repository in the root. */
-  init(): Promise<void>
+  /** Makes an empty repository in the root. @param branch the one that its HEAD is on */
+  init(branch: string): Promise<void>
   /** Sets one key of a configuration file. @throws GitError where git does not accept the key */
   setConfig(path: string, key: string, value: string): Promise<void>
   /** The remote's refs that `ref` may mean, annotated tags also peeled (`name^{}`). One request, nothing fetched. */
@@ -63,15 +65,36 @@ export interface Git {
   expireReflogs(): Promise<void>
 }
 
-/** The environment is the operator's own, so what simple-git refuses in one that a stranger made is wanted here. */
+/**
+ * Environment and configuration are the operator's own, so what simple-git refuses in those that a stranger made is
+ * wanted here: all that it knows. Arguments are ours, and what of options is in them cannot be taken for a flag.
+ */
 const operatorsChoice: NonNullable<SimpleGitOptions['unsafe']> = {
+  allowUnsafeAlias: true,
   allowUnsafeAskPass: true,
+  allowUnsafeCommandBinaries: true,
   allowUnsafeConfigEnvCount: true,
   allowUnsafeConfigPaths: true,
+  allowUnsafeCredentialHelper: true,
   allowUnsafeCustomBinary: true,
+  allowUnsafeDiffExternal: true,
+  allowUnsafeDiffTextConv: true,
+  allowUnsafeEditor: true,
   allowUnsafeExec: true,
+  allowUnsafeFilter: true,
+  allowUnsafeFsMonitor: true,
   allowUnsafeGitProxy: true,
+  allowUnsafeGpgProgram: true,
+  allowUnsafeHooksPath: true,
+  allowUnsafeInclude: true,
+  allowUnsafeMergeDriver: true,
+  allowUnsafePack: true,
+  allowUnsafePager: true,
+  allowUnsafeProtocolOverride: true,
   allowUnsafeSshCommand: true,
+  allowUnsafeSubmodule: true,
+  allowUnsafeTemplateDir: true,
+  allowUnsafeUrlRewrite: true,
 }
 
 /** simple-git keeps an error of its own class as it is, and turns any other into text. */
@@ -88,6 +111,9 @@ class GitExit extends SimpleGitError {
 
 /** libuv's code for a program that does not exist, which arrives in place of an exit code. */
 const programMissing = -2
+
+/** Between two attempts to end a command that is to end: it may only just begin, or not be able to die. */
+const killAgainMs = 20
 
 /**
  * @param deps.environment everything that git is to find in its environment
@@ -106,7 +132,7 @@ export function createGit(deps: {
   const fetchHead = join(root, '.git', 'FETCH_HEAD')
   const options: Partial<SimpleGitOptions> = {
     binary,
-    allowEnvironment: Object.keys(environment),
+    allowEnvironment: [...Object.keys(environment), runMark],
     unsafe: operatorsChoice,
     trimmed: true,
     errors: (error, { exitCode, stdOut, stdErr }) => {
@@ -118,15 +144,24 @@ export function createGit(deps: {
   async function run(action: string, args: string[], cwd = root): Promise<string> {
     signal.throwIfAborted()
     log.debug({ args: args.map(redact), cwd }, 'running git')
-    const end = (): void => void killGitProcesses(root)
+    const own = createRun()
+    let isRunning = true
+    const end = async (): Promise<void> => {
+      while (isRunning) {
+        await killRun(own)
+        await sleep(killAgainMs, undefined, { ref: false })
+      }
+    }
     signal.addEventListener('abort', end, { once: true })
     try {
       const output = await simpleGit({ ...options, baseDir: cwd })
-        .env(environment)
+        .env({ ...environment, [runMark]: own })
         .raw(args)
       log.trace({ output: redact(output) }, 'git ended')
       return output
     } catch (error) {
+      // Of one that was killed from outside, the helpers live on.
+      await killHelpers(own)
       const { exitCode, output } =
         error instanceof GitExit ? error : { exitCode: null, output: String(error) }
       if (exitCode === programMissing) {
@@ -141,14 +176,16 @@ export function createGit(deps: {
         ...(signal.aborted ? { reason: String(signal.reason?.message ?? signal.reason) } : {}),
       })
     } finally {
+      isRunning = false
       signal.removeEventListener('abort', end)
     }
   }
 
   return {
+    signal,
     version: () => run('tell its version', ['version']),
-    init: async () => {
-      await run(`make a repository in ${root}`, ['init', `--initial-branch=${ownBranch}`])
+    init: async (branch) => {
+      await run(`make a repository in ${root}`, ['init', `--initial-branch=${branch}`])
     },
     setConfig: async (path, key, value) => {
       await run(`set ${key} in ${path}`, ['config', '--file', path, '--replace-all', key, value])

@@ -1,73 +1,88 @@
 // The git processes that work on a root, and their end. git starts helpers (git-remote-https, ssh, upload-pack)
-// which a signal to git alone would leave behind, holding locks and writing on. All of them inherit a mark in
-// their environment, so that they are found by it, also by the next sync after the one that started them was
-// killed. Linux tells a process's environment in /proc; elsewhere the descendants of this process are found by
-// `ps`, and what a killed sync left running is not.
+// which a signal to git alone would leave behind, holding locks and writing on. All of them inherit two marks in
+// their environment: the root, by which the next sync finds what a killed one left, and the run, which tells one
+// command of one sync from another. Where no marks can be read (elsewhere than on Linux) this process's descendants
+// take their place: runs are not told apart there, and what a killed sync left running is not found.
 import { execFile } from 'node:child_process'
-import { readdir, readFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
 import { promisify } from 'node:util'
+import { canFindMarked, findMarked, killUntilGone } from '../../runtime/marked-processes.ts'
 
 /** Environment variable whose value is the root that a git process works on. */
 export const rootMark = 'BRANCHLINE_SYNC_ROOT'
+/** Environment variable whose value is the sync and the command that a git process belongs to. */
+export const runMark = 'BRANCHLINE_SYNC_RUN'
 
-/** Rounds of looking and killing: a process may start a helper between the look and the kill. */
+/** Rounds of looking and killing, 5 ms each. More: git that cannot die holds up the end of the program. */
 const maxKillRounds = 20
-const killRoundPauseMs = 5
+
+/** Of this process; a sync that is started later has another, whatever its process id. */
+const thisSync = randomUUID()
+
+/** The value of `runMark` for one command, all of whose processes are to be ended together. */
+export function createRun(): string {
+  return `${thisSync}.${randomUUID()}`
+}
+
+/** Whether a process with this environment belongs to a command of this very sync. */
+export function isOfThisSync(environment: readonly string[]): boolean {
+  return environment.some((entry) => entry.startsWith(`${runMark}=${thisSync}.`))
+}
 
 /** Process ids of the git processes that work on the root, ours and those of an earlier sync. */
 export async function gitProcessesOf(root: string): Promise<number[]> {
-  const pids = await processIds()
-  if (pids === undefined) return descendantsOf(process.pid)
-  const mark = `${rootMark}=${root}`
-  const marked = await Promise.all(
-    pids.map(async (pid) => {
-      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
-      return pid !== process.pid && environment.split('\0').includes(mark) ? [pid] : []
-    }),
-  )
-  return marked.flat()
+  return canFindMarked()
+    ? findMarked((environment) => isOfRoot(environment, root))
+    : descendantsOf(process.pid)
 }
 
-/** Ends the git processes that work on the root, all of them, at once; returns how many there were at first. */
+/** Ends all git processes that work on the root, at once; returns how many there were at first. */
 export async function killGitProcesses(root: string): Promise<number> {
-  let found: number | undefined
-  for (let round = 0; round < maxKillRounds; round += 1) {
-    const pids = await gitProcessesOf(root)
-    found ??= pids.length
-    if (pids.length === 0) break
-    for (const pid of pids) kill(pid)
-    await new Promise((done) => setTimeout(done, killRoundPauseMs))
-  }
-  return found ?? 0
+  return killUntilGone(() => gitProcessesOf(root), maxKillRounds)
 }
 
-async function processIds(): Promise<number[] | undefined> {
-  const names = await readdir('/proc').catch(() => [] as string[])
-  return names.includes('self') ? names.filter((name) => /^\d+$/.test(name)).map(Number) : undefined
+/** Ends those that work on the root for another sync than this one, which is dead; returns how many there were. */
+export async function killLeftGitProcesses(root: string): Promise<number> {
+  const find = () => findMarked((environment) => isOfRoot(environment, root) && !isOfThisSync(environment))
+  return killUntilGone(find, maxKillRounds)
 }
 
-/** Children of a process, theirs, and so on, by `ps`. */
+/** Ends a command that runs, with all helpers. Nothing where it has not begun. */
+export async function killRun(run: string): Promise<void> {
+  if (canFindMarked()) await killHelpers(run)
+  else await killUntilGone(() => descendantsOf(process.pid), maxKillRounds)
+}
+
+/** Ends what a command that is dead left running. */
+export async function killHelpers(run: string): Promise<void> {
+  await killUntilGone(
+    () => findMarked((environment) => environment.includes(`${runMark}=${run}`)),
+    maxKillRounds,
+  )
+}
+
+function isOfRoot(environment: readonly string[], root: string): boolean {
+  return environment.includes(`${rootMark}=${root}`)
+}
+
+/**
+ * Children of a process, theirs, and so on, by `ps`, as far as they are in its process group: hooks and the gate,
+ * which have groups of their own, are none of git's. Empty where there is no `ps`.
+ */
 export async function descendantsOf(ancestor: number): Promise<number[]> {
-  const looking = promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid='])
-  const { stdout } = await looking
+  const looking = promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,pgid='])
+  const { stdout } = await looking.catch(() => ({ stdout: '' }))
   const rows = stdout
     .trim()
     .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number])
+    .map((line) => line.trim().split(/\s+/).map(Number) as [number, number, number])
+  const group = rows.find(([pid]) => pid === ancestor)?.[2]
   const found = new Set([ancestor])
   for (let size = 0; size !== found.size; ) {
     size = found.size
-    for (const [pid, parent] of rows) if (found.has(parent)) found.add(pid)
+    for (const [pid, parent, itsGroup] of rows) if (found.has(parent) && itsGroup === group) found.add(pid)
   }
   found.delete(ancestor)
   found.delete(looking.child.pid ?? ancestor)
   return [...found]
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It ended by itself in between.
-  }
 }

@@ -4,8 +4,8 @@ import { HookError } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { holdWorktree } from '../../runtime/worktree-lease.ts'
+import type { HookName } from '../http/sync-metrics.ts'
 import { createBoundedOutput } from './bounded-output.ts'
-import type { HookName } from './hook.ts'
 import { describeEnd, endDetails, hasSucceeded, runProgram } from './run-program.ts'
 
 /**

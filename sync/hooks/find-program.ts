@@ -2,7 +2,9 @@
 // own and not as ENOENT, which means the program, its interpreter or the folder.
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
-import { basename, isAbsolute, join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { findInPath } from '../../runtime/environment.ts'
+import { exists } from '../../runtime/files.ts'
 
 /** The file to run, or why there is none. */
 export type FoundProgram = { path: string } | { reason: string }
@@ -17,30 +19,27 @@ export async function findProgram(
   pathVariable = '',
 ): Promise<FoundProgram> {
   if (!(await isFolder(worktree))) return { reason: `its worktree ${worktree} does not exist` }
-  if (!command.includes('/')) return findInPath(command, worktree, pathVariable)
+  if (!command.includes('/')) return findByName(command, worktree, pathVariable)
   const path = resolve(worktree, command)
   const reason = await whyNotRun(path)
   return reason === undefined ? { path } : { reason }
 }
 
-async function findInPath(command: string, worktree: string, pathVariable: string): Promise<FoundProgram> {
-  // A relative folder in PATH would take programs out of the repository that nobody named.
-  for (const folder of pathVariable.split(':').filter(isAbsolute)) {
-    const path = join(folder, command)
-    if ((await whyNotRun(path)) === undefined) return { path }
-  }
-  const own = join(worktree, command)
-  const remedy = (await isThere(own))
+async function findByName(command: string, worktree: string, pathVariable: string): Promise<FoundProgram> {
+  const path = findInPath(command, pathVariable)
+  if (path !== undefined) return { path }
+  const remedy = (await exists(join(worktree, command)))
     ? `The repository has a file of that name: write ./${command} to run it`
     : `Install it, or give its path; a file of the repository is given with a slash, such as ./${command}`
   return { reason: `there is no program ${JSON.stringify(command)} in PATH (${pathVariable}). ${remedy}` }
 }
 
 async function whyNotRun(path: string): Promise<string | undefined> {
-  if (!(await isThere(path))) {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) {
     return `there is no file ${path}. Check the path; one that does not begin with / is taken from the worktree, so the file must be in the commit`
   }
-  if (await isFolder(path)) return `${path} is a folder`
+  if (found.isDirectory()) return `${path} is a folder`
   const isExecutable = await access(path, constants.X_OK).then(
     () => true,
     () => false,
@@ -58,10 +57,6 @@ export function startFailure(error: NodeJS.ErrnoException, path: string): string
     E2BIG: 'the environment is too large to be handed to a program',
   }
   return reasons[error.code ?? ''] ?? error.message
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined
 }
 
 async function isFolder(path: string): Promise<boolean> {

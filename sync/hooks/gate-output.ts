@@ -3,7 +3,8 @@
 // there is a bounded number of such files.
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { GateError, messageOf } from '../../runtime/errors.ts'
+import { HookError, messageOf } from '../../runtime/errors.ts'
+import type { Logger } from '../../runtime/log.ts'
 import { createBoundedOutput, leftOutNote } from './bounded-output.ts'
 
 /** One file holds this much from the beginning and the end below. Less: the output of a build does not fit. */
@@ -14,12 +15,16 @@ const keptFiles = 100
 
 export interface GateOutput {
   write(chunk: Buffer): void
-  /** Resolves when all is in the file. @throws GateError where it could not be written */
+  /** Resolves when all is in the file. @throws HookError where it could not be written */
   close(): Promise<void>
 }
 
-/** Replaces the file. @throws GateError where it cannot be made */
-export async function openGateOutput(path: string): Promise<GateOutput> {
+/**
+ * Replaces the file.
+ * @param log told where files that are too many cannot be removed, which is nobody's failure
+ * @throws HookError where it cannot be made
+ */
+export async function openGateOutput(path: string, log: Logger): Promise<GateOutput> {
   const folder = dirname(path)
   const file = await keeping(path, async () => {
     await mkdir(folder, { recursive: true, mode: 0o775 })
@@ -53,7 +58,9 @@ export async function openGateOutput(path: string): Promise<GateOutput> {
       await keeping(path, async () => {
         if (failure !== undefined) throw failure
       })
-      await removeOldest(folder)
+      await removeOldest(folder).catch((error: unknown) =>
+        log.warn({ path: folder, error: messageOf(error) }, 'could not remove old output of the gate'),
+      )
     },
   }
 }
@@ -62,7 +69,7 @@ async function keeping<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
     return await write()
   } catch (error) {
-    throw new GateError(
+    throw new HookError(
       `the gate's output cannot be kept in ${path}: ${messageOf(error)}. Free space on its volume and let this user write there; until then nothing is published`,
       { details: { output_path: path }, cause: error },
     )

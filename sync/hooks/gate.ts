@@ -2,8 +2,9 @@
 // in the worktree that is to be published; what differs is that publication waits for it, and that its output is
 // kept in a file for each commit, where whoever was refused can read it.
 import type { Clock } from '../../runtime/clock.ts'
-import { GateError } from '../../runtime/errors.ts'
+import { GateError, messageOf } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
+import type { Logger } from '../../runtime/log.ts'
 import { createBoundedOutput } from './bounded-output.ts'
 import { openGateOutput } from './gate-output.ts'
 import { describeEnd, endDetails, hasSucceeded, runProgram } from './run-program.ts'
@@ -19,7 +20,8 @@ const quotedLines = 20
  * @param gate.outputPath where its output goes as it comes; replaced at each run. The folder is the gate's own: its
  * oldest `.log` files are removed
  * @param gate.redact replaces secrets in what the error quotes, for a program may print its environment
- * @throws GateError where it refuses, is ended by its timeout, cannot be started, or its output cannot be kept
+ * @throws GateError where it refuses, is ended by its timeout, or cannot be started
+ * @throws HookError where its output cannot be kept, which says nothing of the commit
  * @throws the signal's reason, where that ended it
  */
 export async function runGate(gate: {
@@ -31,20 +33,28 @@ export async function runGate(gate: {
   outputPath: string
   redact: (text: string) => string
   signal: AbortSignal
+  log: Logger
 }): Promise<void> {
   const { command, commit, timeoutMs, outputPath } = gate
-  const output = await openGateOutput(outputPath)
+  const output = await openGateOutput(outputPath, gate.log)
   const quoted = createBoundedOutput({ headBytes: 0, tailBytes: quotedBytes })
   const onOutput = (chunk: Buffer): void => {
     output.write(chunk)
     quoted.add(chunk)
   }
-  const end = await runProgram({ ...gate, onOutput }).finally(output.close)
-  if (hasSucceeded(end)) return
+  const [run] = await Promise.allSettled([runProgram({ ...gate, onOutput })])
+  const [keeping] = await Promise.allSettled([output.close()])
+  if (run.status === 'rejected') throw run.reason
+  const end = run.value
+  if (hasSucceeded(end)) {
+    if (keeping.status === 'rejected') throw keeping.reason
+    return
+  }
 
   const lastLines = gate.redact(quoted.tail().toString()).trim().split('\n').slice(-quotedLines).join('\n')
   const printed = lastLines === '' ? 'It printed nothing.' : `Its last lines:\n${lastLines}\n`
-  const where = end.type === 'not_started' ? '' : ` ${printed} Its output is in ${outputPath}.`
+  const kept = keeping.status === 'rejected' ? messageOf(keeping.reason) : `Its output is in ${outputPath}`
+  const where = end.type === 'not_started' ? '' : ` ${printed} ${kept}.`
   throw new GateError(
     `the gate ${command} did not let commit ${commit} pass: it ${describeEnd(end, timeoutMs)}.${where} What was published before stays published`,
     { details: { hash: commit, command, output_path: outputPath, ...endDetails(end) } },

@@ -6,10 +6,8 @@ import { messageOf } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { maxTimerMs } from '../deadline.ts'
+import type { CallStatus, HookName } from '../http/sync-metrics.ts'
 
-export type HookName = 'exechook' | 'pre-publish-exechook' | 'webhook'
-/** How one run of a hook ended, as the metric's label has it. */
-export type HookRunStatus = 'success' | 'error'
 /** What the one attempt of a one-time sync came to. */
 export type HookOutcome = 'success' | 'failed'
 
@@ -38,7 +36,7 @@ export function createHook(deps: {
   backoffMs: number
   isOneTime: boolean
   log: Logger
-  onRun: (status: HookRunStatus) => void
+  onRun: (status: CallStatus) => void
   onError?: (error: unknown, message: string) => Promise<void>
 }): Hook {
   const { log } = deps

@@ -9,7 +9,6 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommitSha } from '../../runtime/ids.ts'
 import { maxTimerMs } from '../deadline.ts'
-import { rootMark } from '../git/processes.ts'
 import { endProgram, runMark } from './end-program.ts'
 import { findProgram, startFailure } from './find-program.ts'
 
@@ -103,8 +102,6 @@ function start(program: Program, path: string, mark: string): ChildProcess {
     cwd: program.worktree,
     env: {
       ...program.environment,
-      // By this one git's processes are found and ended; a hook is none of them.
-      [rootMark]: undefined,
       [runMark]: mark,
       GITSYNC_HASH: program.commit,
     },

@@ -1,11 +1,16 @@
-// Webhook: a request that tells a URL of each commit. What it may not tell anybody is the URL's user, password and
-// query, which are secrets more often than not.
-import { ConfigError, HookError, messageOf } from '../../runtime/errors.ts'
+// Webhook: a request that tells a URL of each commit. Of the URL nothing but its origin is told to anybody: user,
+// password, query and path are secrets more often than not.
+import { HookError, messageOf } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
-import { maxTimerMs } from '../deadline.ts'
-import type { ProxyEnvironment } from './proxy.ts'
-import { type Answer, sendRequest, urlForLog } from './send-request.ts'
+import type { OutgoingEnvironment } from '../outgoing/proxy.ts'
+import { type Answer, request } from '../outgoing/request.ts'
+
+/** What is told of an answer. More says nothing more in a log line. */
+const toldBodyLength = 4 * 1024
+
+/** As Go's client has it. */
+const redirectLimit = 10
 
 /**
  * The `run` of a hook.
@@ -13,63 +18,41 @@ import { type Answer, sendRequest, urlForLog } from './send-request.ts'
  * @param deps.successStatus the answer that is a success; 0 or less: any is
  * @param deps.timeoutMs for all of it: connection, redirects, answer
  * @param deps.environment proxies (HTTP_PROXY, HTTPS_PROXY, NO_PROXY, or in lower case) and SSL_CERT_FILE
- * @returns sends it for a commit; throws HookError, ConfigError for a URL or proxy that cannot be, and the signal's
- * reason where that ended it
+ * @param deps.redact replaces secrets in what the receiver answers, for it may repeat what it was sent
+ * @returns sends it for a commit; throws HookError, and the signal's reason where that ended it
  */
 export function createWebhook(deps: {
-  url: string
+  url: URL
   method: string
   successStatus: number
   timeoutMs: number
-  environment: ProxyEnvironment
+  environment: OutgoingEnvironment
+  redact: (text: string) => string
   log: Logger
 }): (commit: CommitSha, signal: AbortSignal) => Promise<void> {
-  const { method, successStatus, timeoutMs, environment, log } = deps
+  const { url, method, successStatus, timeoutMs, environment, redact, log } = deps
   return async (commit, signal) => {
-    const url = parseUrl(deps.url)
-    const shown = urlForLog(url)
-    const details = { hash: commit, url: shown, method }
+    const details = { hash: commit, url: url.origin, method }
     log.info({ ...details, timeout_ms: timeoutMs }, 'sending webhook')
-    const deadline = AbortSignal.timeout(Math.min(timeoutMs, maxTimerMs))
     let answer: Answer
     try {
-      answer = await sendRequest({
-        url,
-        method,
-        headers: { 'Gitsync-Hash': commit },
-        environment,
-        signal: AbortSignal.any([signal, deadline]),
-      })
+      const headers = { 'Gitsync-Hash': commit }
+      answer = await request({ url, method, headers, redirectLimit, environment, timeoutMs, signal })
     } catch (error) {
       signal.throwIfAborted()
-      if (error instanceof ConfigError) throw error
-      const why = deadline.aborted ? `no answer within its timeout of ${timeoutMs} ms` : causeOf(error)
       throw new HookError(
-        `webhook ${method} ${shown}: ${why}. Check that its receiver runs, and is reachable from here`,
+        `webhook ${method} ${url.origin}: ${redact(messageOf(error))}. Check that its receiver runs, and is reachable from here`,
         { details, cause: error },
       )
     }
-    const { status, body } = answer
+    const { status } = answer
+    const body = redact(answer.body).trim().slice(0, toldBodyLength)
     if (successStatus > 0 && status !== successStatus) {
       throw new HookError(
-        `webhook ${method} ${shown}: received response code ${status} expected ${successStatus}, body: ${JSON.stringify(body)}`,
+        `webhook ${method} ${url.origin}: received response code ${status} expected ${successStatus}, body: ${JSON.stringify(body)}`,
         { details: { ...details, status } },
       )
     }
     log.info({ hash: commit, status, body }, 'webhook succeeded')
   }
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.parse(text)
-  if (url !== null && ['http:', 'https:'].includes(url.protocol)) return url
-  // The text is not quoted: what cannot be parsed cannot be freed of its password.
-  throw new ConfigError(
-    'invalid flag: --webhook-url must be an http or https URL, such as http://localhost:8080/reload',
-  )
-}
-
-/** Several addresses that all refused come as one error without words of its own. */
-function causeOf(error: unknown): string {
-  return error instanceof AggregateError ? error.errors.map(messageOf).join('; ') : messageOf(error)
 }

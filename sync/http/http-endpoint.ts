@@ -3,15 +3,15 @@
 // Ours: GET /status says more than ready or not, and POST /sync syncs at once. That takes no secret and does no
 // more than the period would, so it is open to this machine and nobody else.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from '../../runtime/log.ts'
 import { answer, createHttpServer, type HttpHandler, type HttpServer, pathOf } from './http-server.ts'
+import type { GateStatus } from './sync-metrics.ts'
 
 /** Path of the request that syncs at once. */
 const syncPath = '/sync'
 const statusPath = '/status'
 const metricsPath = '/metrics'
 const profilingPath = '/debug/pprof'
-
-export type HttpEndpoint = HttpServer
 
 /** The body of GET /status. Times are ISO 8601, UTC; null: not yet, or not configured. */
 export interface SyncStatus {
@@ -28,7 +28,12 @@ export interface SyncStatus {
   failures: number
   last_error: { message: string; error: string; at: string } | null
   /** The last run of --gate-command. */
-  gate: { commit_sha: string; status: string; output_path: string | null; reason: string | null } | null
+  gate: {
+    commit_sha: string
+    status: GateStatus
+    output_path: string | null
+    reason: string | null
+  } | null
 }
 
 /** What answers a part of the paths. */
@@ -51,8 +56,9 @@ export function createHttpEndpoint(deps: {
   status?: () => SyncStatus
   metrics?: HttpPages
   profiling?: HttpPages
-}): HttpEndpoint {
-  const { status, metrics, profiling } = deps
+  log: Logger
+}): HttpServer {
+  const { bind, status, metrics, profiling, log } = deps
 
   const handle: HttpHandler = (request, response) => {
     request.resume()
@@ -77,7 +83,7 @@ export function createHttpEndpoint(deps: {
     answer(response, 202, 'sync requested\n')
   }
 
-  return createHttpServer({ bind: deps.bind, flag: '--http-bind', handle })
+  return createHttpServer({ bind, flag: '--http-bind', handle, log })
 }
 
 function answerStatus(response: ServerResponse, status: SyncStatus): void {

@@ -3,7 +3,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
-import { parseGoInt } from '../options/go-values.ts'
+import type { Logger } from '../../runtime/log.ts'
+import { parseBindAddress } from './bind-address.ts'
 
 /** Answers one request. What it throws becomes a 500. */
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
@@ -23,6 +24,7 @@ const defaultRequestTimeoutMs = 300_000
  * @param options.bind `:1234`, `127.0.0.1:1234` or `[::1]:1234`
  * @param options.flag the option that it came from, for messages: `--http-bind`
  * @param options.requestTimeoutMs a request that is not whole by then gets a 408
+ * @param options.log told of what goes wrong with the server after its start
  * @param options.maxConnections further ones are closed at once; default: no limit
  * @throws ConfigError where `bind` is no address
  */
@@ -32,9 +34,10 @@ export function createHttpServer(options: {
   handle: HttpHandler
   requestTimeoutMs?: number
   maxConnections?: number
+  log: Logger
 }): HttpServer {
-  const { bind, flag, requestTimeoutMs = defaultRequestTimeoutMs } = options
-  const address = parseBind(bind, flag)
+  const { bind, flag, requestTimeoutMs = defaultRequestTimeoutMs, log } = options
+  const address = parseBindAddress(bind, flag)
   const server = createServer(
     {
       requestTimeout: requestTimeoutMs,
@@ -61,29 +64,37 @@ export function createHttpServer(options: {
   return {
     start: () =>
       new Promise((resolve, reject) => {
-        server.once('error', (error) =>
+        const refuse = (error: Error): void =>
           reject(
             new ConfigError(
               `invalid flag: ${flag} ${bind} cannot be listened on: ${messageOf(error)}. Choose a port that is free, on an address of this machine`,
               { cause: error },
             ),
-          ),
-        )
-        server.listen(address, () => resolve(server.address() as AddressInfo))
+          )
+        server.once('error', refuse)
+        server.listen(address, () => {
+          server.off('error', refuse)
+          // A connection that could not be taken, for want of files for instance: the next one may be.
+          server.on('error', (error) => log.error({ error: messageOf(error), bind }, 'HTTP server failed'))
+          resolve(server.address() as AddressInfo)
+        })
       }),
     stop,
     [Symbol.asyncDispose]: stop,
   }
 }
 
-/** Ends a response with plain text. */
+/** Ends a response with plain text, whose length is told: probes as old as HTTP/1.0 need no chunks. */
 export function answer(
   response: ServerResponse,
   status: number,
   text: string,
   headers: Record<string, string> = {},
 ): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', ...headers }).end(text)
+  const length = String(Buffer.byteLength(text))
+  response
+    .writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'content-length': length, ...headers })
+    .end(text)
 }
 
 /** The path of a request without its query. */
@@ -96,14 +107,4 @@ export function queryOf(request: IncomingMessage): URLSearchParams {
   const url = request.url ?? ''
   const mark = url.indexOf('?')
   return new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1))
-}
-
-function parseBind(bind: string, flag: string): { port: number; host?: string } {
-  const colon = bind.lastIndexOf(':')
-  const port = parseGoInt(bind.slice(colon + 1))
-  const host = bind.slice(0, Math.max(colon, 0)).replace(/^\[(.*)\]$/, '$1')
-  if (colon < 0 || port === undefined || port < 0 || port > 65_535) {
-    throw new ConfigError(`invalid flag: ${flag} must be :port or address:port, not ${JSON.stringify(bind)}`)
-  }
-  return host === '' ? { port } : { port, host }
 }

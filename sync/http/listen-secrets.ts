@@ -7,7 +7,7 @@ import { ConfigError, messageOf } from '../../runtime/errors.ts'
 /**
  * @param options.secretFile --listen-secret-file, or empty
  * @param options.secret GITSYNC_LISTEN_SECRET, read where there is no file
- * @returns reads the secrets; throws ConfigError where the file cannot be read or holds none
+ * @returns reads the secrets; throws ConfigError where the file cannot be read, or there are none
  */
 export function createListenSecrets(options: {
   secretFile: string
@@ -17,11 +17,8 @@ export function createListenSecrets(options: {
   return async () => {
     const secrets = linesOf(secretFile === '' ? secret : await read(secretFile))
     if (secrets.length > 0) return secrets
-    throw new ConfigError(
-      secretFile === ''
-        ? 'required flag: --listen-secret-file or GITSYNC_LISTEN_SECRET must be specified when --listen is'
-        : `--listen-secret-file ${secretFile} holds no secret. Write one on each line`,
-    )
+    const source = secretFile === '' ? '$GITSYNC_LISTEN_SECRET' : `--listen-secret-file ${secretFile}`
+    throw new ConfigError(`${source} holds no secret. Write one on each line`)
   }
 }
 

@@ -7,16 +7,15 @@
 import type { IncomingMessage } from 'node:http'
 import { messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
+import { mayConcern } from '../git/ref-names.ts'
 import { answer, createHttpServer, type HttpServer } from './http-server.ts'
-import { mayConcern, type Payload, providerOf } from './push-providers.ts'
+import { type Payload, providerOf } from './push-providers.ts'
 import { readSignedRequest } from './signed-request.ts'
 
 /** Fewer: slow strangers keep pushes out. More: what is kept of their bodies fills the memory (50 MiB). */
 const maxConnections = 100
 /** A sender that takes longer has given up (GitHub after 10 s), or means no good. */
 const defaultRequestTimeoutMs = 30_000
-
-export type PushListener = HttpServer
 
 /** A notification that was believed. */
 export interface PushDetails {
@@ -51,7 +50,7 @@ export function createPushListener(deps: {
   log: Logger
   onPush: (details: PushDetails) => void
   requestTimeoutMs?: number
-}): PushListener {
+}): HttpServer {
   const { log, ref, requestTimeoutMs = defaultRequestTimeoutMs } = deps
 
   async function receive(request: IncomingMessage): Promise<Reply> {
@@ -99,6 +98,7 @@ export function createPushListener(deps: {
       answer(response, reply.status, `${reply.text}\n`, reply.headers)
     },
     requestTimeoutMs,
+    log,
     maxConnections,
   })
 }

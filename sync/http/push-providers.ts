@@ -2,7 +2,6 @@
 // A payload is only asked which refs it speaks of, and only to leave out syncs that cannot find anything new;
 // whatever cannot be told is a reason to sync, never one not to.
 import type { IncomingHttpHeaders } from 'node:http'
-import { isCommitSha } from '../../runtime/ids.ts'
 import { hexHmacHeader, type SignatureScheme, standardWebhook, tokenHeader } from './push-signatures.ts'
 
 export interface PushProvider {
@@ -86,17 +85,6 @@ export function providerOf(headers: IncomingHttpHeaders): { provider: PushProvid
     if (typeof event === 'string') return { provider, event }
   }
   return { provider: plainPost, event: 'push' }
-}
-
-/**
- * Whether a push of `pushed` may change what `ref` names, by git's rules for short names. True where `ref` is
- * HEAD (any branch may be the default one) or a hash, and where nobody knows what was pushed.
- */
-export function mayConcern(ref: string, pushed: readonly string[] | undefined): boolean {
-  if (pushed === undefined || ref === 'HEAD' || isCommitSha(ref)) return true
-  return pushed.some((name) =>
-    ['', 'refs/', 'refs/heads/', 'refs/tags/'].some((rule) => `${rule}${ref}` === name),
-  )
 }
 
 /** `push` has a full name; `create` and `delete` a short one and its kind. */

@@ -1,6 +1,7 @@
 // What the parts of a sync say of themselves to those who measure, in words of ours. A part gets this interface
 // and never asks whether metrics are on: without --http-metrics it speaks to `noMetrics`, and neither the library
 // nor its memory is there.
+import type { Phase } from '../sync-once.ts'
 
 /** How a pass ended. `success`: it published, or was the first of its process; `noop`: nothing was new. */
 export type SyncOutcome = 'success' | 'error' | 'noop'
@@ -8,6 +9,8 @@ export type SyncOutcome = 'success' | 'error' | 'noop'
 export type CallStatus = 'success' | 'error'
 /** The names of hooks as git-sync's metrics have them. */
 export type HookName = 'exechook' | 'pre-publish-exechook' | 'webhook'
+/** What --gate-command said of a commit. */
+export type GateStatus = 'passed' | 'refused'
 
 export interface SyncMetrics {
   /** After each pass; also counts the failures in a row, and notes the time of a pass that succeeded. */
@@ -19,12 +22,12 @@ export interface SyncMetrics {
   hookRan(name: HookName, status: CallStatus): void
   /** @param fetch.bytes what the fetch added to the repository */
   fetched(fetch: { bytes: number; seconds: number }): void
-  /** A part of a pass ended, by success or not. @param name a constant of ours: it becomes a label */
-  phase(name: string, seconds: number): void
+  /** A part of a pass ended, by success or not. */
+  phase(name: Phase, seconds: number): void
   /** @param published.committedAt the commit's own time, milliseconds since the Unix epoch */
   published(published: { commit: string; committedAt: number }): void
-  /** The --gate-command judged a commit. @param status a constant of ours: it becomes a label */
-  gate(status: string): void
+  /** The --gate-command judged a commit. */
+  gate(status: GateStatus): void
   /** The endpoint answers 200 from now on. */
   becameReady(): void
 }

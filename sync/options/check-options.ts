@@ -1,6 +1,7 @@
 // What options must be to work, alone and together. The order is git-sync's, and so is the beginning of each message,
 // which people match on; the value and what is allowed are added to it. No message quotes a secret.
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
+import { parseBindAddress } from '../http/bind-address.ts'
 import { parseGitConfigText } from './git-config-text.ts'
 import { formatGoDuration } from './go-values.ts'
 import { type OptionName, optionRows, type SyncOptions } from './options.ts'
@@ -13,6 +14,9 @@ const noRefName = /^[-+/]|[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{/
 
 /** A URL with a user before its host. */
 const userInUrl = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i
+
+/** What HTTP allows as a method; an empty one is GET, as in Go. A CONNECT asks for no answer that could be read. */
+const webhookMethod = /^(?!connect$)[!#$%&'*+.^_`|~0-9a-z-]*$/i
 
 /** git counts commits in 32 bits; what is more becomes negative there. */
 const maxDepth = 2 ** 31 - 1
@@ -95,7 +99,7 @@ function checkHooks(options: SyncOptions): void {
     atLeast('pre-publish-exechook-backoff', options.prePublishExechookBackoff, minHookMs)
   }
   if (options.webhookUrl !== '') {
-    const { webhookSuccessStatus } = options
+    const { webhookSuccessStatus, webhookMethod: method } = options
     if (webhookSuccessStatus < 0 || webhookSuccessStatus > 999) {
       fail(
         `invalid flag: --webhook-success-status must be a valid HTTP code or 0, not ${webhookSuccessStatus}`,
@@ -103,6 +107,15 @@ function checkHooks(options: SyncOptions): void {
     }
     atLeast('webhook-timeout', options.webhookTimeout, minHookMs)
     atLeast('webhook-backoff', options.webhookBackoff, minHookMs)
+    // The text is not quoted: what cannot be parsed cannot be freed of its password.
+    if (!['http:', 'https:'].includes(URL.parse(options.webhookUrl)?.protocol ?? '')) {
+      fail('invalid flag: --webhook-url must be an http or https URL, such as http://localhost:8080/reload')
+    }
+    if (!webhookMethod.test(method)) {
+      fail(
+        `invalid flag: --webhook-method must be an HTTP method, such as POST, not ${JSON.stringify(method)}`,
+      )
+    }
   }
   if (options.gateCommand !== '') {
     atLeast('gate-timeout', options.gateTimeout, minHookMs)
@@ -185,6 +198,8 @@ function checkHttp(options: SyncOptions): void {
       'required flag: --listen-secret-file or $GITSYNC_LISTEN_SECRET must be specified when --listen is specified',
     )
   }
+  if (options.httpBind !== '') parseBindAddress(options.httpBind, '--http-bind')
+  if (options.listen !== '') parseBindAddress(options.listen, '--listen')
 }
 
 function checkGitConfig(flag: string, text: string): void {

@@ -27,8 +27,10 @@ A remote that fails, in whatever way, leaves what was published as it is.`,
   <root>/<link>                  a symbolic link to the files of a commit
   <root>/.worktrees/<commit>/    those files; <commit> is the full hash
   <root>/.leases/<commit>/       who reads there (see below)
+  <root>/.gate/<commit>.log      what --gate-command printed of it
   <root>/<touch-file>            its time is that of the last publication
-  <root>/<error-file>            there while the newest sync failed
+  <root>/<error-file>            there while the newest sync failed, or the
+                                 gate refuses the newest commit
 
 The link is replaced by a rename. A reader finds the old target or the new one, never none and never a half. The last part of its target is the hash: basename "$(readlink <link>)". A program that reads several files should resolve the link once, and read below what it led to.
 
@@ -64,7 +66,7 @@ A webhook is a request by --webhook-method with the header Gitsync-Hash and an e
 
 User and password: --username with --password-file or $GITSYNC_PASSWORD, or a user in the URL of --repo. --credential does the same for other URLs, for instance those of submodules. Password files are read again before every sync.
 
---askpass-url: a service that is asked for user and password before every sync.
+--askpass-url: a service that is asked for user and password before every sync. Proxies are taken from the environment, as for GitHub.
 
 GitHub App: --github-app-installation-id, --github-app-client-id or --github-app-application-id, and the key in --github-app-private-key-file or $GITSYNC_GITHUB_APP_PRIVATE_KEY. A token is fetched and renewed by itself. The app must be installed for the repository, and may need no more than to read its contents.
 
@@ -72,7 +74,7 @@ GitHub App: --github-app-installation-id, --github-app-client-id or --github-app
 
 SSH: keys by --ssh-key-file, and the servers to trust by --ssh-known-hosts-file. Where the user id has no entry in /etc/passwd, SSH refuses to work; --add-user makes one.
 
-Secrets are handed to git in its environment. They are in no argument, no URL, no configuration file; in logs and in the error file they are replaced by REDACTED.`,
+Secrets, and what --git-config says, are handed to git in its environment. They are in no argument of git's, no URL, no configuration file; in logs and in the error file they are replaced by REDACTED.`,
   },
   {
     title: 'PUSH NOTIFICATIONS',
@@ -84,7 +86,7 @@ A notification that is not signed by the secret is refused. One that speaks of o
   },
   {
     title: 'HTTP ENDPOINT',
-    text: `With --http-bind there is, before the first sync:
+    text: `With --http-bind these are served, from before the first sync on:
 
   any path        503 until a commit is published, then 200
   GET /status     the commit, the last success and the last error, as JSON
@@ -124,7 +126,8 @@ And the usual process_* of a program.`,
     title: 'EXIT CODES',
     text: `  0         --one-time succeeded; help, manual, version; SIGINT where
             --ref is a hash that is published
-  1         configuration; too many failures; a failed hook of --one-time
+  1         configuration; too many failures; with --one-time, a failed
+            hook, or a commit that the gate refused
   2         a flag that cannot be read
   127       as first process of a container: the sync cannot be started
   128 + n   ended by signal n: 143 for SIGTERM, 130 for SIGINT`,

@@ -4,8 +4,8 @@
 // child: tini where there is one, else a few lines of shell, whose `wait` takes every child that ends. The child is
 // not pid 1 and so runs on; no mark is needed to keep it from doing the same again. It costs one more start of
 // Node (25 ms), which an image saves that starts tini itself.
-import { accessSync, constants, statSync, writeSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { writeSync } from 'node:fs'
+import { definedVariables, findInPath } from '../../runtime/environment.ts'
 import { ConfigError } from '../../runtime/errors.ts'
 
 /** What git-sync says in this place; on standard error. */
@@ -70,7 +70,7 @@ export function becomeInit(program: { command: readonly string[]; env: NodeJS.Pr
   writeSync(2, notice)
   try {
     // Node 24 ends here with its own message where this fails; later ones throw.
-    process.execve!(path, [path, ...args], definedOnly(program.env))
+    process.execve!(path, [path, ...args], definedVariables(program.env))
   } catch (error) {
     throw new ConfigError(`cannot run ${path} as pid 1: ${(error as Error).message}`, { cause: error })
   }
@@ -88,26 +88,6 @@ export function initCommand(program: {
   if (shell !== undefined) return [shell, '-c', initScript, 'init', ...program.command]
   throw new ConfigError(
     `this is pid 1, which must be an init, and there is neither tini nor sh in PATH (${program.env.PATH ?? 'not set'}): add one to the image, or start the container with an init of the runtime (docker run --init, shareProcessNamespace: true)`,
-  )
-}
-
-function findInPath(name: string, path = ''): string | undefined {
-  for (const folder of path.split(delimiter)) {
-    if (folder === '') continue
-    const file = join(folder, name)
-    try {
-      accessSync(file, constants.X_OK)
-      if (statSync(file).isFile()) return file
-    } catch {
-      // Not in this folder.
-    }
-  }
-  return undefined
-}
-
-function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
 }
 

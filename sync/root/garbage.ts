@@ -1,7 +1,8 @@
 // What git keeps and nobody needs any more, after a worktree was removed: by `--git-gc`. Loose ends of git-sync's
 // own making (reflogs) are dealt with as it does, so that a root that was its does not grow for ever.
-import { lstat, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { exists } from '../../runtime/files.ts'
 import type { Git } from '../git/git.ts'
 import type { Layout } from './layout.ts'
 
@@ -31,11 +32,4 @@ async function forgetGoneWorktrees(layout: Layout): Promise<void> {
     if (place !== '' && (await exists(place.trimEnd()))) continue
     if (!(await exists(join(path, 'locked')))) await rm(path, { recursive: true, force: true })
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -26,6 +26,9 @@ export interface Layout {
   gitConfigPath: string
   /** The published link. */
   linkPath: string
+  /** undefined: none is wanted. */
+  errorFile: string | undefined
+  touchFile: string | undefined
   worktreePath(commit: CommitSha): string
   /** git's folder of a worktree. */
   adminPath(commit: CommitSha): string
@@ -35,11 +38,24 @@ export interface Layout {
 
 /**
  * @param root absolute, symbolic links resolved
- * @param link absolute or relative to the root
- * @throws ConfigError for a link in the place of the root, of what the root is in, or of what is ours in it
+ * @param places absolute or relative to the root; the two files may be empty: none
+ * @throws ConfigError for a place that is the root's, that of what the root is in, of what is ours in it, or taken
+ * by another of them
  */
-export function createLayout(root: string, link: string): Layout {
+export function createLayout(
+  root: string,
+  places: { link: string; errorFile?: string; touchFile?: string },
+): Layout {
+  const { link, errorFile = '', touchFile = '' } = places
   checkLink(root, link)
+  checkFile(root, link, '--error-file', errorFile)
+  checkFile(root, link, '--touch-file', touchFile)
+  if (errorFile !== '' && touchFile !== '' && resolve(root, errorFile) === resolve(root, touchFile)) {
+    throw new ConfigError(
+      `invalid flag: --touch-file ${JSON.stringify(touchFile)} is the file of --error-file too, which is removed after each sync: give it a name of its own`,
+      { details: { root, path: touchFile } },
+    )
+  }
   const gitDir = join(root, '.git')
   const adminPath = (commit: CommitSha) => join(gitDir, 'worktrees', commit)
   return {
@@ -50,6 +66,8 @@ export function createLayout(root: string, link: string): Layout {
     lockPath: join(root, '.sync-lock'),
     gitConfigPath: join(root, '.sync-gitconfig'),
     linkPath: resolve(root, link),
+    errorFile: errorFile === '' ? undefined : resolve(root, errorFile),
+    touchFile: touchFile === '' ? undefined : resolve(root, touchFile),
     worktreePath: (commit) => join(root, worktreesFolder, commit),
     adminPath,
     completeMark: (commit) => join(adminPath(commit), 'complete'),
@@ -59,13 +77,29 @@ export function createLayout(root: string, link: string): Layout {
 /** What is in the link's place is moved aside, and these may not be. */
 const ownNames = ['.git', worktreesFolder, '.leases', '.gate', '.sync-lock', '.sync-gitconfig']
 
-function checkLink(root: string, link: string): void {
-  const [first, ...rest] = relative(root, resolve(root, link)).split('/')
+/** Whether the path is the root, what the root is in, or something of ours below it. */
+function isTaken(root: string, path: string): boolean {
+  const [first, ...rest] = relative(root, resolve(root, path)).split('/')
   const holdsRoot = first === '' || (first === '..' && rest.every((part) => part === '..'))
-  if (!holdsRoot && !ownNames.includes(first!)) return
+  return holdsRoot || ownNames.includes(first!)
+}
+
+function checkLink(root: string, link: string): void {
+  if (!isTaken(root, link)) return
   throw new ConfigError(
     `invalid flag: --link ${JSON.stringify(link)} (the last part of --repo where it is not given) would stand in the place of the root ${root} or of what sync keeps in it: give the link a name of its own, for instance --link=current`,
     { details: { root, link } },
+  )
+}
+
+function checkFile(root: string, link: string, flag: string, file: string): void {
+  if (file === '') return
+  const linkPath = resolve(root, link)
+  const holdsLink = `${linkPath}/`.startsWith(`${resolve(root, file)}/`)
+  if (!isTaken(root, file) && !holdsLink) return
+  throw new ConfigError(
+    `invalid flag: ${flag} ${JSON.stringify(file)} would stand in the place of the root ${root}, of the link ${linkPath}, or of what sync keeps: give the file a name of its own`,
+    { details: { root, path: file } },
   )
 }
 

@@ -1,6 +1,6 @@
 // Lock files that dead git processes left below `.git`, on each of which git would fail for ever, and the
-// temporary files that they left, which only take space. We alone write in a root and none of our git processes
-// lives when this is called, so a lock is a dead one's or a stranger's: of a person at work in the repository, or
+// temporary files that they left, which only take space. We alone write in a root and no git of ours writes there
+// when this is called, so a lock is a dead one's or a stranger's: of a person at work in the repository, or
 // of a git in another container, which cannot be seen. It is dead when no process that can be seen may hold it
 // (lock-holders.ts) and when it is older than what git needs for any step that it does not wait in.
 import { randomUUID } from 'node:crypto'
@@ -23,7 +23,7 @@ const restMs = 1_000
 const temporaryMs = 60 * 60_000
 
 /** Where a lock is put for the moment in which it is looked at once more; one that is killed then leaves it. */
-const asidePrefix = 'dead-lock-'
+const asidePrefix = 'aside-'
 
 interface LockFile {
   path: string
@@ -33,17 +33,20 @@ interface LockFile {
 /**
  * Removes the locks and temporary files of dead git processes; leaves those of living ones, and says so. Takes a
  * second where there is a lock that is younger than that, and otherwise what it takes to list `.git`.
+ * @param signal ends the waiting
  * @returns how many locks were removed
+ * @throws the signal's reason, where that came before all have rested
  */
 export async function removeDeadLocks(
   { root, gitDir }: Pick<Layout, 'root' | 'gitDir'>,
   log: Logger,
+  signal: AbortSignal,
 ): Promise<number> {
   const found = await findLeftovers(gitDir)
   if (found.length === 0) return 0
   const locks = await lookAt(found.filter(isLock))
   const temporary = await lookAt(found.filter((path) => !isLock(path)))
-  if (locks.length > 0) await letRest(gitDir, locks)
+  if (locks.length > 0) await letRest(gitDir, locks, signal)
 
   const owners = new Set([...locks, ...temporary].map(({ seen }) => seen.uid))
   const atWork = await findGitAtWork(root, owners)
@@ -116,12 +119,15 @@ async function lookAt(paths: readonly string[]): Promise<LockFile[]> {
  * Waits until all have rested. By their times most have, and those are taken as the file system's own clock has
  * them; one in the future says nothing, so that the wait is measured by ours.
  */
-async function letRest(gitDir: string, locks: readonly LockFile[]): Promise<void> {
+async function letRest(gitDir: string, locks: readonly LockFile[], signal: AbortSignal): Promise<void> {
   const now = await fileSystemNow(gitDir)
   const isRested = ({ seen }: LockFile): boolean => now - seen.mtimeMs >= restMs
   const youngest = locks.every(isRested) ? 0 : restMs
   const start = performance.now()
-  while (performance.now() - start < youngest) await sleep(youngest - (performance.now() - start))
+  for (let left = youngest; left > 0; left = youngest - (performance.now() - start)) {
+    await sleep(left, undefined, { signal }).catch(() => {})
+    signal.throwIfAborted()
+  }
 }
 
 /** The time of whoever keeps the files, which on a network volume is another machine. */

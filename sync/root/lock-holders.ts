@@ -6,6 +6,8 @@
 import type { BigIntStats } from 'node:fs'
 import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { processIds } from '../../runtime/process-ids.ts'
+import { isOfThisSync } from '../git/processes.ts'
 
 /** A process, for the log. Its arguments are left out: they may hold secrets. */
 export interface GitAtWork {
@@ -20,14 +22,15 @@ const pathVariables = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_COMMON_DIR', 'GIT_INDEX_
 const maxDepth = 2_048
 
 /**
- * Living git processes whose working directory, environment or arguments lead into the root.
+ * Living git processes whose working directory, environment or arguments lead into the root; not those of this sync,
+ * which looks at the published files meanwhile, by commands that take no locks.
  * @param owners user ids of the lock files: a process that keeps its directory from us counts if it is one of them
  */
 export async function findGitAtWork(root: string, owners: ReadonlySet<number>): Promise<GitAtWork[]> {
   const place = await identify(root)
   if (place === undefined) return []
   const found = await Promise.all(
-    (await processIds()).map(async (pid) => {
+    (processIds() ?? []).map(async (pid) => {
       const git = await readGit(pid)
       if (git === undefined) return []
       const paths = await pathsOf(pid)
@@ -48,7 +51,7 @@ export async function findOpenFiles(paths: readonly string[]): Promise<Set<strin
     if (place !== undefined) places.set(place, path)
   }
   const open = new Set<string>()
-  for (const pid of await processIds()) {
+  for (const pid of processIds() ?? []) {
     const folder = `/proc/${pid}/fd`
     for (const fd of await readdir(folder).catch(() => [])) {
       const target = await readlink(join(folder, fd)).catch(() => '')
@@ -63,11 +66,6 @@ export async function findOpenFiles(paths: readonly string[]): Promise<Set<strin
 /** Whether this process lives and is git. */
 export async function isLivingGit(pid: number): Promise<boolean> {
   return (await readGit(pid)) !== undefined
-}
-
-async function processIds(): Promise<number[]> {
-  const names = await readdir('/proc').catch(() => [] as string[])
-  return names.filter((name) => /^\d+$/.test(name)).map(Number)
 }
 
 /** What everybody may know of a process; undefined where it is not git, or is dead and only not yet waited for. */
@@ -93,6 +91,7 @@ async function pathsOf(pid: number): Promise<string[] | 'hidden'> {
     const named = args!
       .flatMap((arg) => [arg, arg.slice(arg.indexOf('=') + 1)])
       .filter((arg) => arg.includes('/'))
+    if (isOfThisSync(environment!)) return []
     const set = environment!.flatMap((entry) => {
       const end = entry.indexOf('=')
       return pathVariables.includes(entry.slice(0, end)) ? [entry.slice(end + 1)] : []

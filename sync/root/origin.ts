@@ -9,7 +9,8 @@ import type { Layout } from './layout.ts'
 /** Makes `origin` the repository that is synced. @param repo without user info */
 export async function ensureOrigin(layout: Layout, git: Git, repo: string): Promise<void> {
   const path = join(layout.gitDir, 'config')
-  const text = await readFile(path, 'utf8')
+  // Where somebody removed it, git goes on by its defaults, and so do we.
+  const text = await readFile(path, 'utf8').catch(() => '')
   const url = /^\[remote "origin"\][^[]*?^\s*url = ([^\n]*)$/m.exec(text)?.[1]
   const quoted = quoteConfigValue(repo)
   if (url === repo || url === quoted) return

@@ -6,6 +6,7 @@ import type { CommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Git } from '../git/git.ts'
 import type { Layout } from './layout.ts'
+import { emptiedSubmodules, type SubmodulesMode } from './submodules.ts'
 import { createTreeWatch, type TreeWatch } from './tree-watch.ts'
 
 export interface TreeGuard {
@@ -27,7 +28,12 @@ export interface TreeGuard {
   stop(): Promise<void>
 }
 
-export function createTreeGuard({ layout, log }: { layout: Layout; log: Logger }): TreeGuard {
+export function createTreeGuard(deps: {
+  layout: Layout
+  submodules: SubmodulesMode
+  log: Logger
+}): TreeGuard {
+  const { layout, submodules, log } = deps
   let followed: CommitSha | undefined
   let watch: TreeWatch | undefined
   /** What was changed on purpose. */
@@ -49,10 +55,14 @@ export function createTreeGuard({ layout, log }: { layout: Layout; log: Logger }
     await watch?.settle()
     watch?.markClean()
   }
+  const changedFiles = async (commit: CommitSha, git: Git): Promise<string[]> => [
+    ...(await git.changedFiles(layout.worktreePath(commit))),
+    ...(await emptiedSubmodules(layout, commit, submodules)),
+  ]
   const acceptChanges = async (commit: CommitSha, openGit: () => Promise<Git>): Promise<void> => {
     await markClean(commit)
     const git = await openGit()
-    accepted.set(commit, new Set(await git.changedFiles(layout.worktreePath(commit))))
+    accepted.set(commit, new Set(await changedFiles(commit, git)))
   }
   return {
     follow: async (commit) => {
@@ -71,7 +81,7 @@ export function createTreeGuard({ layout, log }: { layout: Layout; log: Logger }
       if (!isTouched && !isThorough) return []
       await markClean(commit)
       isLookedAt = commit === followed
-      const changed = await git.changedFiles(layout.worktreePath(commit)).catch((error) => {
+      const changed = await changedFiles(commit, git).catch((error) => {
         // What git cannot look at is damaged; an end of git from outside says nothing.
         if (!(error instanceof GitError) || error.details.exit_code === null) throw error
         log.warn({ error: error.message }, 'the published worktree is damaged')

@@ -193,16 +193,16 @@ export function createTreeWatch({ path, log }: { path: string; log: Logger }): T
 /** @returns whether a file that is made in the folder was told before the limit, or the signal came */
 async function sendProbe(folder: string, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const end = (isTold: boolean): void => {
+    const end = (settle: () => void): void => {
       clearInterval(again)
       clearTimeout(limit)
       signal.removeEventListener('abort', stop)
       watcher.close()
-      resolve(isTold)
+      settle()
     }
-    const stop = (): void => end(false)
-    const watcher = watch(folder, () => end(true))
-    watcher.on('error', reject)
+    const stop = (): void => end(() => resolve(false))
+    const watcher = watch(folder, () => end(() => resolve(true)))
+    watcher.on('error', (error) => end(() => reject(error)))
     let count = 0
     const touch = (): void => {
       count += 1
@@ -210,7 +210,7 @@ async function sendProbe(folder: string, signal: AbortSignal): Promise<boolean> 
     }
     const again = setInterval(touch, probeAgainMs)
     // After a pause of the whole process timers come first, and events that waited right behind them.
-    const limit = setTimeout(() => setImmediate(() => setImmediate(() => end(false))), probeLimitMs)
+    const limit = setTimeout(() => setImmediate(() => setImmediate(stop)), probeLimitMs)
     signal.addEventListener('abort', stop)
     if (signal.aborted) stop()
     touch()

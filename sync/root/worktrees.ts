@@ -4,13 +4,16 @@
 // files that are not the commit's. git's own folder for it is written by hand, in the
 // format of gitrepository-layout(7): `git worktree add` would cost three processes (7 to 10 ms) and refuses to
 // work on what exists. The files come from one `git reset --hard`.
-import { lstat, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { exists } from '../../runtime/files.ts'
 import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
+import { readLeases } from '../../runtime/worktree-lease.ts'
 import type { Git } from '../git/git.ts'
 import type { Layout } from './layout.ts'
 import { closeToReaders, forgetLeases, openToReaders } from './leases.ts'
+import { publishLink, readPublishedLink } from './publish-link.ts'
 import { applySparseCheckout } from './sparse-checkout.ts'
 import { type SubmodulesMode, updateSubmodules } from './submodules.ts'
 
@@ -44,6 +47,41 @@ export async function checkOutWorktree(
     if (!isPublished) await removeLeftOver(layout, commit, now).catch(() => {})
     throw error
   }
+}
+
+/**
+ * Makes a published worktree whole where that cannot be done in place: its index or the repositories of its
+ * submodules are broken. Without an index of its own first; then anew, while readers find a copy of the files as
+ * they are under the same last name. One that a reader holds by a lease is not made anew.
+ * @returns false where it could not be
+ */
+export async function replaceWorktree(
+  layout: Layout,
+  git: Git,
+  content: WorktreeContent,
+  deps: { now: number; log: Logger },
+): Promise<boolean> {
+  const { commit } = content
+  const path = layout.worktreePath(commit)
+  // Somebody's git is at work here.
+  if (await exists(join(layout.adminPath(commit), 'index.lock'))) return false
+  await rm(join(layout.adminPath(commit), 'index'), { force: true })
+  const isWhole = await writeWorktree(layout, git, content, true).then(
+    () => true,
+    () => false,
+  )
+  if (isWhole) return true
+  if ((await readLeases(layout.root, commit, deps.now)).length > 0) return false
+  deps.log.warn({ commit_sha: commit }, 'making the published worktree anew')
+  const copies = join(layout.worktreesDir, '.copy')
+  await rm(copies, { recursive: true, force: true })
+  await cp(path, join(copies, commit), { recursive: true, verbatimSymlinks: true })
+  await publishLink(layout.linkPath, join(copies, commit), deps.log)
+  await removeWorktree(layout, commit)
+  await writeWorktree(layout, git, content, false)
+  await publishLink(layout.linkPath, path, deps.log)
+  await rm(copies, { recursive: true, force: true })
+  return true
 }
 
 async function writeWorktree(
@@ -107,6 +145,11 @@ export async function removeStaleWorktrees(options: {
   let removed = 0
   for (const name of await readdir(layout.worktreesDir).catch(() => [])) {
     if (kept.some((commit) => commit === name)) continue
+    // What is published now, whoever published it.
+    const published = await readPublishedLink(layout.linkPath)
+    if (published !== undefined && `${published.target}/`.startsWith(`${join(layout.worktreesDir, name)}/`)) {
+      continue
+    }
     const path = join(layout.worktreesDir, name)
     const replaced = await stat(path).catch(() => undefined)
     if (replaced !== undefined && now - replaced.mtimeMs < staleMs) continue
@@ -126,10 +169,13 @@ export async function removeStaleWorktrees(options: {
   return removed
 }
 
+/** How git-sync 3 called its worktrees, and its first versions. */
+const oldWorktreeName = /^(?:rev-)?[0-9a-f]{40}$/
+
 /** Removes the worktrees of git-sync 3, which stood in the root itself; to be called when something else is published. */
 export async function removeOldLayout(layout: Layout, log: Logger): Promise<void> {
   for (const entry of await readdir(layout.root, { withFileTypes: true })) {
-    if (!entry.isDirectory() || !isCommitSha(entry.name)) continue
+    if (!entry.isDirectory() || !oldWorktreeName.test(entry.name)) continue
     const path = join(layout.root, entry.name)
     const marker = await readFile(join(path, '.git'), 'utf8').catch(() => '')
     if (!marker.startsWith('gitdir: ')) continue
@@ -143,9 +189,12 @@ export async function removeHalfMade(
   layout: Layout,
   published: CommitSha | undefined,
   now: number,
+  staleMs: number,
 ): Promise<void> {
   for (const name of await readdir(layout.worktreesDir).catch(() => [])) {
     if (!isCommitSha(name) || name === published || (await isComplete(layout, name))) continue
+    const made = await stat(layout.worktreePath(name)).catch(() => undefined)
+    if (made !== undefined && now - made.mtimeMs < staleMs) continue
     await removeLeftOver(layout, name, now)
   }
 }
@@ -178,7 +227,7 @@ async function writeAdminFolder(layout: Layout, commit: CommitSha): Promise<void
   }
   const draft = join(layout.gitDir, `worktree-${commit}.tmp`)
   await rm(draft, { recursive: true, force: true })
-  await mkdir(draft)
+  await mkdir(draft, { recursive: true })
   for (const [name, text] of Object.entries(files)) await writeFile(join(draft, name), text)
   await makeFolder(join(layout.gitDir, 'worktrees'))
   await rm(path, { force: true })
@@ -203,11 +252,4 @@ async function makeFolder(path: string): Promise<void> {
     await rm(path, { force: true })
     await mkdir(path, { recursive: true, mode: 0o775 })
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  )
 }

@@ -1,7 +1,7 @@
 // The program with what stands around a publication: gate, hooks, metrics, status, push notifications, touch file.
 import { createHmac } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { appendFile, chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -345,6 +345,41 @@ test('an unknown variable stops the start with the nearest name, or warns', asyn
   expect(warned.stderr()).toContain('GITSYNC_PERIDO')
 })
 
+test('what is secret in the command line is not on the page that shows it, nor a webhook in the log', async () => {
+  await using root = await temporaryFolder()
+  const hook = 'http://me:hunter2@127.0.0.1:1/services/T0000000/a-secret-in-a-path'
+  await using sync = startSync(
+    argsFor(
+      root.path,
+      ...['--http-bind', '127.0.0.1:0', '--http-pprof', '--webhook-url', hook],
+      ...['--git-config=http.extraHeader:X-Token: hunter3', '--password=hunter4', '--username=me'],
+    ),
+    { GITSYNC_LISTEN_SECRET: 'hunter5' },
+  )
+  await sync.logged('hook failed')
+  const page = await (await fetch(`${await endpointOf(sync)}/debug/pprof/cmdline`)).text()
+  expect(page).toContain('--git-config=REDACTED\0--password=REDACTED\0')
+  expect(page + sync.stderr()).not.toMatch(/hunter|a-secret-in-a-path/)
+  expect(sync.stderr()).toContain('http://127.0.0.1:1')
+})
+
+test('a full disk where the output of the gate goes fails the sync, and the gate is asked again', async () => {
+  await using root = await temporaryFolder()
+  await using files = await temporaryFolder()
+  const commit = await repository.commit({ 'a.txt': 'gated\n' })
+  await mkdir(join(root.path, '.gate'))
+  const output = join(root.path, '.gate', `${commit}.log`)
+  await symlink('/dev/full', output)
+  const gate = await script(files.path, 'gate', 'echo fine')
+  await using sync = startSync(
+    argsFor(root.path, '--gate-command', gate, '--gate-backoff', '1h', '--max-failures', '-1'),
+  )
+  const failure = await sync.logged('error syncing repo, will retry', 2)
+  expect(failure.error).toContain('ENOSPC')
+  await rm(output)
+  await publishes(join(root.path, 'current'), commit, sync)
+})
+
 test('--man prints the manual, and git and hooks find the configuration of --git-config', async () => {
   await using manual = startSync(['--man'])
   expect(await manual.exit).toBe(0)
@@ -363,4 +398,5 @@ test('--man prints the manual, and git and hooks find the configuration of --git
   )
   expect(await sync.exit, sync.stderr()).toBe(0)
   expect(await readFile(seen, 'utf8')).toBe('a val\nwith "quotes", and a comma\n')
+  expect(await readFile(join(root.path, '.sync-gitconfig'), 'utf8')).not.toContain('a val')
 })

@@ -1,6 +1,6 @@
 // The program: exit codes, signals, one sync for a root, its HTTP endpoint and files, and that secrets stay secret.
 import { readdirSync, readFileSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { gitProcessesOf } from '../../sync/git/processes.ts'
@@ -98,6 +98,17 @@ test('HTTP says 503 as long as nothing is published', async () => {
   const response = await fetch(`http://127.0.0.1:${port}/any/path`)
   expect(response.status).toBe(503)
   expect(await response.text()).toContain('repo is not ready')
+})
+
+test('SIGTERM ends it while it waits whether a sync of another container still lives', async () => {
+  await using root = await temporaryFolder()
+  const lock = JSON.stringify({ pid: 1, start: '1', pid_namespace: 'pid:[1]@elsewhere' })
+  await writeFile(join(root.path, '.sync-lock'), lock)
+  await using sync = startSync(argsFor(root.path))
+  await sync.logged('waiting whether the sync of another container that has the root still lives')
+  process.kill(sync.pid, 'SIGTERM')
+  expect(await sync.exit).toBe(143)
+  expect(await readdir(root.path)).toEqual(['.sync-lock'])
 })
 
 test('a second sync on the same root is refused, and the first goes on', async () => {

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { systemClock } from '../../runtime/clock.ts'
 import { createLogger } from '../../runtime/log.ts'
 import { createGit } from '../../sync/git/git.ts'
-import { type GitConfigEntry, writeGitConfig } from '../../sync/git/git-config-file.ts'
+import { writeGitConfig } from '../../sync/git/git-config-file.ts'
+import { gitConfigVariables } from '../../sync/git/git-config-variables.ts'
 import { gitEnvironment } from '../../sync/git/git-environment.ts'
+import type { GitConfigEntry } from '../../sync/options/git-config-text.ts'
 import { createLayout } from '../../sync/root/layout.ts'
 import type { SyncDeps } from '../../sync/sync-once.ts'
 
@@ -17,12 +19,19 @@ export async function createSyncDeps(options: {
   signal?: AbortSignal
   gitConfig?: readonly GitConfigEntry[]
 }): Promise<SyncDeps> {
-  const { root, repo, ref = 'main', depth = 1, signal = new AbortController().signal, gitConfig } = options
-  const layout = createLayout(root, 'current')
+  const {
+    root,
+    repo,
+    ref = 'main',
+    depth = 1,
+    signal = new AbortController().signal,
+    gitConfig = [],
+  } = options
+  const layout = createLayout(root, { link: 'current' })
   const log = createLogger('sync', { level: 'silent' })
-  await writeGitConfig(layout.gitConfigPath, '', gitConfig)
+  await writeGitConfig(layout.gitConfigPath, '')
   const environment = gitEnvironment({
-    base: { PATH: process.env.PATH },
+    base: { PATH: process.env.PATH, ...gitConfigVariables(gitConfig, {}) },
     withheld: [],
     root,
     gitConfigPath: layout.gitConfigPath,
@@ -36,6 +45,7 @@ export async function createSyncDeps(options: {
     ref,
     depth,
     filter: '',
+    staleMs: 0,
     sparseCheckoutFile: '',
     submodules: 'recursive',
     clock: systemClock,
@@ -44,6 +54,7 @@ export async function createSyncDeps(options: {
       isThorough ? git.changedFiles(layout.worktreePath(commit)) : [],
     refusalOf: () => undefined,
     beforePublish: async () => {},
+    onUpdateRequired: () => {},
     onPhase: () => {},
     onFetch: () => {},
   }

@@ -4,7 +4,7 @@ import { readdir, readFile, readlink, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { holdWorktree } from '../../runtime/worktree-lease.ts'
-import { cleanUp, resolveRef, syncOnce } from '../../sync/sync-once.ts'
+import { cleanUp, syncOnce } from '../../sync/sync-once.ts'
 import { createTestRepository, git, type TestRepository } from '../support/git-server.ts'
 import { asCommitSha } from './commit-sha.ts'
 import { createSyncDeps } from './sync-deps.ts'
@@ -25,7 +25,7 @@ test('the link is relative, names the commit and leads to its files', async () =
   expect(await readFile(join(root.path, 'current/.git'), 'utf8')).toBe(
     `gitdir: ../../.git/worktrees/${commit}\n`,
   )
-  await cleanUp(deps, { published: commit!, kept: [], staleMs: 0, gc: 'always' })
+  await cleanUp({ ...deps, staleMs: 0 }, { published: commit!, kept: [], gc: 'always' })
   expect(await git(root.path, ['symbolic-ref', 'HEAD'])).toBe('refs/heads/git-sync')
   expect(await git(root.path, ['rev-parse', 'HEAD'])).toBe(commit)
 })
@@ -110,7 +110,7 @@ test('a replaced worktree is removed at once, after its timeout, or when its rea
   const update = async (staleMs: number): Promise<string> => {
     await own.commit({ 'a.txt': String(Math.random()) })
     const { commit } = await syncOnce(deps, existsSync(deps.layout.gitDir) ? 'wake' : 'check')
-    await cleanUp(deps, { published: commit!, kept: [], staleMs: staleMs, gc: 'always' })
+    await cleanUp({ ...deps, staleMs: staleMs }, { published: commit!, kept: [], gc: 'always' })
     return commit!
   }
   await update(0)
@@ -121,29 +121,15 @@ test('a replaced worktree is removed at once, after its timeout, or when its rea
   expect((await worktrees()).sort()).toEqual([second, third].sort())
   const longAgo = Date.now() / 1_000 - 61
   await utimes(join(root.path, '.worktrees', second), longAgo, longAgo)
-  await cleanUp(deps, { published: asCommitSha(third), kept: [], staleMs: 60_000, gc: 'always' })
+  await cleanUp({ ...deps, staleMs: 60_000 }, { published: asCommitSha(third), kept: [], gc: 'always' })
   expect(await worktrees()).toEqual([third])
 
   const lease = await holdWorktree({ sourcePath: join(root.path, '.worktrees', third), owner: 'scheduler/1' })
   const fourth = await update(0)
   expect((await worktrees()).sort()).toEqual([third, fourth].sort())
   await lease!.release()
-  await cleanUp(deps, { published: asCommitSha(fourth), kept: [], staleMs: 0, gc: 'always' })
+  await cleanUp({ ...deps, staleMs: 0 }, { published: asCommitSha(fourth), kept: [], gc: 'always' })
   expect(await worktrees()).toEqual([fourth])
   expect(await readdir(join(root.path, '.leases'))).toEqual([])
   expect(await publishedCommit(join(root.path, 'current'))).toBe(fourth)
-})
-
-test('a name is looked up by the rules of git, and never by its end', () => {
-  const refs = [
-    { name: 'refs/heads/feature/main', hash: '1' },
-    { name: 'refs/heads/main', hash: '2' },
-    { name: 'refs/tags/v1', hash: '3' },
-    { name: 'refs/tags/v1^{}', hash: '4' },
-    { name: 'refs/heads/v1', hash: '5' },
-  ]
-  expect(resolveRef(refs, 'main')?.hash).toBe('2')
-  expect(resolveRef(refs, 'v1')?.hash).toBe('4')
-  expect(resolveRef(refs, 'heads/v1')?.hash).toBe('5')
-  expect(resolveRef(refs, 'n')).toBeUndefined()
 })

@@ -12,7 +12,7 @@ export const fileOptions = {
     type: 'string',
     default: '',
     help: 'the directory that holds the repository, its worktrees and the link (required); it belongs to sync',
-    more: 'It is made where it does not exist. Whatever else is in it may be removed.',
+    more: 'It is made where it does not exist. What else is in it is left alone, but for .worktrees and what stands in the place of the link.',
   },
   link: {
     group,

@@ -121,7 +121,7 @@ export const hookOptions = {
     default: 30_000,
     ours: true,
     help: 'how long --gate-command may run before it is ended and the commit counts as refused; at least 1s',
-    more: 'It is part of the sync: --sync-timeout ends it too.',
+    more: 'The time of --sync-timeout stands still meanwhile.',
   },
   gateBackoff: {
     group,

@@ -70,7 +70,11 @@ test.for<[string, AskpassServer['answer'], RegExp]>([
     { status: 200, body: '<html>log in</html>' },
     /a line username=… and a line password=…/,
   ],
-  ['an endless answer', { status: 200, body: `username=${'x'.repeat(70_000)}` }, /more than 65536 bytes/],
+  [
+    'an endless answer',
+    { status: 200, body: `username=${'x'.repeat(70_000)}` },
+    /more than 65536 characters/,
+  ],
   ['no answer', 'hang', /no answer within 1000 ms/],
 ])('%s fails the sync, and the next may succeed', async ([, answer, words]) => {
   const credentials = await credentialsAt(server.origin)
@@ -113,7 +117,7 @@ test('the proxy of the environment is used', async () => {
   try {
     const HTTP_PROXY = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
     const options = { repo, askpassUrl: 'http://askpass.test/ask' }
-    const credentials = await credentialsFor(options, { proxyEnv: { HTTP_PROXY } })
+    const credentials = await credentialsFor(options, { environment: { HTTP_PROXY } })
     expect(Object.values(await credentials.environment(noSignal))).toEqual(['proxied', 'through the proxy'])
     expect(asked).toEqual(['http://askpass.test/ask'])
   } finally {

@@ -10,6 +10,7 @@ import {
   type CredentialsOptions,
   createCredentials,
 } from '../../../sync/credentials/credentials.ts'
+import { createRedactor } from '../../../sync/credentials/redact.ts'
 import { writeGitConfig } from '../../../sync/git/git-config-file.ts'
 import { gitEnvironment } from '../../../sync/git/git-environment.ts'
 
@@ -21,8 +22,20 @@ export function credentialsFor(
   deps: Partial<CredentialsDeps> = {},
 ): Promise<Credentials> {
   return createCredentials(
-    { username: '', password: '', passwordFile: '', ...options },
-    { clock: systemClock, log: createLogger('sync', { level: 'silent' }), ...deps },
+    {
+      ...{ username: '', password: '', passwordFile: '', credential: [], askpassUrl: '' },
+      ...{ cookieFile: false, githubApp: undefined },
+      ...options,
+    },
+    {
+      clock: systemClock,
+      log: createLogger('sync', { level: 'silent' }),
+      redactor: createRedactor(),
+      environment: {},
+      onAskpass: () => {},
+      onGithubToken: () => {},
+      ...deps,
+    },
   )
 }
 

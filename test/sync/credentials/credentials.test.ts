@@ -117,11 +117,6 @@ test('passwords of several files are rotated while git fetches, each with its se
 
 test.for<[string, Parameters<typeof credentialsFor>[0], string]>([
   [
-    'a user in both URL and options',
-    { repo: 'https://u:p@example.com/x', username: 'v', password: 'hunter2' },
-    'credentials may not be specified in --repo when --username is specified',
-  ],
-  [
     'a password for what is no URL',
     { repo: 'git@example.com:x', username: 'v', password: 'hunter2' },
     'must be a URL like https://host/path',

@@ -196,3 +196,40 @@ test('credentials, askpass answers, tokens and keys stay secret too', async () =
   }
   expect([...found]).toEqual([])
 })
+
+test('a password that git is given by --git-config stays secret, below the root too', async () => {
+  const header = `Authorization: Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+  const found = new Set<string>()
+  await using repository = await createTestRepository()
+  await using server = await serveGuardedGit({
+    folder: repository.folder,
+    users: { '/': { username, password } },
+    beforeAnswer: async () => {
+      for (const form of findIn(await allArguments(), [password])) found.add(form)
+    },
+  })
+  await using root = await temporaryFolder()
+  await using sync = startSync(
+    [
+      ...['--root', root.path, '--link', 'current', '--ref', 'main', '--error-file', 'error.json'],
+      ...['--repo', `${server.origin}/origin.git`, '-v', '9', '--period', '50ms', '--max-failures', '-1'],
+    ],
+    {
+      GITSYNC_GIT_CONFIG: `http.extraHeader:${header}`,
+      GIT_TRACE: join(root.path, 'trace'),
+      GIT_CURL_VERBOSE: '1',
+      GIT_TRACE_REDACT: '0',
+    },
+  )
+  await sync.logged('updated successfully')
+  await repository.commit({ 'a.txt': 'another' })
+  await sync.logged('updated successfully', 2)
+  server.users['/'] = { username: 'nobody', password: 'at all' }
+  await sync.logged('error syncing repo, will retry', 2)
+  const files = await allFiles(root.path)
+  expect(files).toContain('git-remote-http')
+  expect(findIn(files, [password])).toEqual([])
+  expect(sync.stderr()).toContain('REDACTED')
+  expect(findIn(sync.stderr() + sync.stdout(), [password])).toEqual([])
+  expect([...found]).toEqual([])
+})

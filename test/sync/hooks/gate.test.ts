@@ -1,15 +1,19 @@
-import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { GateError } from '../../../runtime/errors.ts'
+import { GateError, HookError } from '../../../runtime/errors.ts'
+import type { Logger } from '../../../runtime/log.ts'
 import { isRunning } from '../../../runtime/process-start.ts'
 import { createGateMemory, runGate } from '../../../sync/hooks/gate.ts'
 import { eventually } from '../../support/eventually.ts'
-import { commitA, commitB, environment, type Folder, makeFolder, never } from './hook-fixtures.ts'
+import { captureLog, commitA, commitB, environment, type Folder, makeFolder, never } from './hook-fixtures.ts'
 
 const outputName = `.gate/${commitA}.log`
 
-function gate(folder: Folder, options: { command?: string; timeoutMs?: number; signal?: AbortSignal } = {}) {
+function gate(
+  folder: Folder,
+  options: { command?: string; timeoutMs?: number; signal?: AbortSignal; log?: Logger } = {},
+) {
   return runGate({
     command: options.command ?? './gate',
     timeoutMs: options.timeoutMs ?? 30_000,
@@ -19,6 +23,7 @@ function gate(folder: Folder, options: { command?: string; timeoutMs?: number; s
     outputPath: join(folder.path, outputName),
     redact: (text) => text.replaceAll('hunter2', 'REDACTED'),
     signal: options.signal ?? never,
+    log: options.log ?? captureLog().log,
   })
 }
 
@@ -110,13 +115,35 @@ describe('the output of a gate', () => {
     expect(output.length).toBeLessThan(1_200_000)
   })
 
-  test('that cannot be kept is a refusal, and the gate is not run', async () => {
+  test('that cannot be kept is no refusal, and the gate is not run', async () => {
     await using folder = await makeFolder()
     await folder.script('gate', 'touch ran')
     await writeFile(join(folder.path, '.gate'), 'a file where the folder is to be')
-    const error = await refusalOf(gate(folder))
+    const error = (await gate(folder).catch((thrown: unknown) => thrown)) as HookError
+    expect(error).toBeInstanceOf(HookError)
     expect(error.message).toContain(`the gate's output cannot be kept in ${folder.path}/${outputName}: E`)
     expect(await folder.read('ran')).toBeUndefined()
+  })
+
+  test('that finds the disk full makes no refusal of a pass, and no pass of a refusal', async () => {
+    await using folder = await makeFolder()
+    await mkdir(join(folder.path, '.gate'))
+    await symlink('/dev/full', join(folder.path, outputName))
+    await folder.script('gate', 'echo something')
+    const error = (await gate(folder).catch((thrown: unknown) => thrown)) as HookError
+    expect(error).toBeInstanceOf(HookError)
+    expect(error.message).toContain('ENOSPC')
+    await folder.script('gate', 'echo something', 'exit 4')
+    const refusal = await refusalOf(gate(folder))
+    expect(refusal.message).toMatch(/ended with exit code 4\. .*something\n.*cannot be kept .*ENOSPC/s)
+  })
+
+  test('of old commits that cannot be removed makes no failure of a pass', async () => {
+    await using folder = await makeFolder()
+    await folder.script('gate', 'rm -r .gate', 'touch .gate')
+    const { log, lines } = captureLog()
+    await gate(folder, { log })
+    expect(lines).toMatchObject([{ level: 'warn', msg: 'could not remove old output of the gate' }])
   })
 
   test('puts no secret into the error', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { CommitSha } from '../../../runtime/ids.ts'
-import { createHook, type Hook, type HookRunStatus } from '../../../sync/hooks/hook.ts'
+import { createHook, type Hook } from '../../../sync/hooks/hook.ts'
+import type { CallStatus } from '../../../sync/http/sync-metrics.ts'
 import { eventually } from '../../support/eventually.ts'
 import { captureLog, commitA, commitB, commitC } from './hook-fixtures.ts'
 
@@ -8,7 +9,7 @@ interface Trial extends AsyncDisposable {
   hook: Hook
   /** Commits that it was run for, in order. */
   runs: CommitSha[]
-  statuses: HookRunStatus[]
+  statuses: CallStatus[]
   errors: [error: unknown, message: string][]
   lines: Record<string, unknown>[]
   /** Ends the run that is under way. */
@@ -21,7 +22,7 @@ interface Trial extends AsyncDisposable {
 function trial(options: { isOneTime?: boolean; backoffMs?: number } = {}): Trial {
   const { log, lines } = captureLog()
   const runs: CommitSha[] = []
-  const statuses: HookRunStatus[] = []
+  const statuses: CallStatus[] = []
   const errors: [unknown, string][] = []
   let current: PromiseWithResolvers<void> | undefined
   const hook = createHook({

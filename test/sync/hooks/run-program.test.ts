@@ -2,7 +2,6 @@ import { chmod, mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isRunning } from '../../../runtime/process-start.ts'
-import { rootMark } from '../../../sync/git/processes.ts'
 import { describeEnd, type ProgramEnd, runProgram } from '../../../sync/hooks/run-program.ts'
 import { commitA, environment, gone, makeFolder, never } from './hook-fixtures.ts'
 
@@ -54,15 +53,6 @@ describe('what a program gets', () => {
     await using folder = await makeFolder()
     await folder.script('hook', 'cat', 'echo done')
     expect((await run(folder.path, './hook')).stdout).toBe('done\n')
-  })
-
-  test('it is not taken for one of the git processes of the root', async () => {
-    await using folder = await makeFolder()
-    await folder.script('hook', `echo "[$${rootMark}]"`)
-    const { stdout } = await run(folder.path, './hook', {
-      environment: { ...environment, [rootMark]: '/root' },
-    })
-    expect(stdout).toBe('[]\n')
   })
 })
 

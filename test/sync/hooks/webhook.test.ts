@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ConfigError, HookError } from '../../../runtime/errors.ts'
+import { HookError } from '../../../runtime/errors.ts'
 import { createWebhook } from '../../../sync/hooks/webhook.ts'
 import { eventually } from '../../support/eventually.ts'
 import { captureLog, commitA, makeFolder, never } from './hook-fixtures.ts'
@@ -15,11 +15,12 @@ interface Options {
 function webhook(url: string, options: Options = {}) {
   const { log, lines, text } = captureLog()
   const run = createWebhook({
-    url,
+    url: new URL(url),
     method: options.method ?? 'POST',
     successStatus: options.successStatus ?? 200,
     timeoutMs: options.timeoutMs ?? 10_000,
     environment: options.environment ?? {},
+    redact: (text) => text.replaceAll('echoed', 'REDACTED'),
     log,
   })
   return { send: (signal = never) => run(commitA, signal), lines, text }
@@ -70,7 +71,7 @@ describe('which answer is a success', () => {
       level: 'info',
       msg: 'sending webhook',
       hash: commitA,
-      url: `${receiver.url}/`,
+      url: receiver.url,
       method: 'POST',
       timeout_ms: 10_000,
     })
@@ -199,7 +200,7 @@ describe('a webhook that fails', () => {
     ]) {
       await using receiver = await serve((_request, response) => begin(response))
       await expect(webhook(receiver.url, { timeoutMs: 200 }).send()).rejects.toThrow(
-        /: no answer within its timeout of 200 ms\./,
+        /: no answer within 200 ms\. Check/,
       )
       expect(receiver.received).toHaveLength(1)
     }
@@ -220,36 +221,25 @@ describe('a webhook that fails', () => {
     await using receiver = await serve(() => controller.abort(new Error('sync is stopping')))
     await expect(webhook(receiver.url).send(controller.signal)).rejects.toThrow('sync is stopping')
   })
-
-  test.each(['not a url', 'ftp://me:secret@example.test', 'http://me:secret@'])(
-    'by its URL: %s',
-    async (url) => {
-      const { send, text } = webhook(url)
-      const failure = (await send().catch((error: unknown) => error)) as ConfigError
-      expect(failure).toBeInstanceOf(ConfigError)
-      expect(failure.message).toContain('--webhook-url must be an http or https URL')
-      expect(failure.message + text()).not.toContain('secret')
-    },
-  )
 })
 
 test('what is secret in a URL is in no log line and no error, whatever happens', async () => {
   await using receiver = await serve((request, response) => {
     if (request.url?.startsWith('/loop')) response.writeHead(307, { Location: request.url }).end()
-    else response.writeHead(request.url?.startsWith('/fails') ? 500 : 200).end()
+    else response.writeHead(request.url?.startsWith('/fails') ? 500 : 200).end('this is echoed')
   })
-  const secrets = ['hunter2', 'tok3n']
+  const secrets = ['hunter2', 'tok3n', '/path', 'echoed']
   const closed = await serve(status(200))
   await closed[Symbol.asyncDispose]()
-  const bases = [`${receiver.url}/works`, `${receiver.url}/fails`, `${receiver.url}/loop`, closed.url]
+  const [works, fails, loop] = ['works', 'fails', 'loop'].map((name) => `${receiver.url}/${name}/path`)
+  const bases = [works!, fails!, loop!, `${closed.url}/path`]
   for (const base of bases) {
     const url = `${base.replace('//', '//hunter2:hunter2@')}?token=tok3n&token=tok3n`
     const { send, lines, text } = webhook(url)
     const failure = (await send().catch((error: unknown) => error)) as HookError | undefined
     const shown = JSON.stringify([failure?.message, failure?.details, text()])
     for (const secret of secrets) expect(shown, base).not.toContain(secret)
-    expect(lines[0]!.url).toContain('//REDACTED:REDACTED@127.0.0.1')
-    expect(lines[0]!.url).toContain('?token=REDACTED')
+    expect(lines[0]!.url).toBe(new URL(base).origin)
   }
   expect(receiver.received.length).toBe(12)
 })

@@ -1,10 +1,14 @@
-import { Agent, request } from 'node:http'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { Agent, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import { ConfigError } from '../../../runtime/errors.ts'
-import { createHttpEndpoint, type HttpEndpoint, type SyncStatus } from '../../../sync/http/http-endpoint.ts'
+import { createHttpEndpoint, type SyncStatus } from '../../../sync/http/http-endpoint.ts'
+import type { HttpServer } from '../../../sync/http/http-server.ts'
+import { captureLog } from '../hooks/hook-fixtures.ts'
 
-const deps = { bind: '127.0.0.1:0', isReady: () => true, onSync: () => {} }
+const { log, lines } = captureLog()
+const deps = { bind: '127.0.0.1:0', isReady: () => true, onSync: () => {}, log }
 
 const status: SyncStatus = {
   ready: true,
@@ -17,7 +21,7 @@ const status: SyncStatus = {
   gate: null,
 }
 
-async function startedAt(endpoint: HttpEndpoint): Promise<string> {
+async function startedAt(endpoint: HttpServer): Promise<string> {
   const { address, family, port } = (await endpoint.start()) as AddressInfo
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
@@ -33,6 +37,24 @@ test('a port that is taken is refused with its address', async () => {
   await expect(second.start()).rejects.toThrow(
     new RegExp(`--http-bind 127.0.0.1:${port} cannot be listened on`),
   )
+})
+
+test('errors of the server after its start are logged, however many, and it goes on', async () => {
+  await using endpoint = createHttpEndpoint(deps)
+  const url = await startedAt(endpoint)
+  let server: Server | undefined
+  const channel = 'http.server.request.start'
+  const onRequest = (message: unknown) => {
+    server = (message as { server: Server }).server
+  }
+  subscribe(channel, onRequest)
+  await fetch(url)
+  unsubscribe(channel, onRequest)
+  for (const text of ['first', 'second']) {
+    server!.emit('error', new Error(`accept EMFILE: ${text}`))
+    expect(lines.at(-1)).toMatchObject({ msg: 'HTTP server failed', error: `accept EMFILE: ${text}` })
+  }
+  expect((await fetch(url)).status).toBe(200)
 })
 
 test('every path and method tells readiness, also those of pages that are not enabled', async () => {

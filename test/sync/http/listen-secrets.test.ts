@@ -26,8 +26,8 @@ test('without a file, the secrets are the lines of the variable', async () => {
 test('no secret at all is refused: an open listener is nobody’s wish', async () => {
   const empty = join(folder, 'empty')
   await writeFile(empty, '\n\n')
-  await expect(createListenSecrets({ secretFile: '', secret: '' })()).rejects.toThrow(
-    'required flag: --listen-secret-file or GITSYNC_LISTEN_SECRET must be specified when --listen is',
+  await expect(createListenSecrets({ secretFile: '', secret: '\n' })()).rejects.toThrow(
+    '$GITSYNC_LISTEN_SECRET holds no secret',
   )
   await expect(createListenSecrets({ secretFile: empty, secret: 'x' })()).rejects.toThrow('holds no secret')
   await expect(createListenSecrets({ secretFile: join(folder, 'absent'), secret: '' })()).rejects.toThrow(

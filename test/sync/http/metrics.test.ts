@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { resolve } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { createLogger } from '../../../runtime/log.ts'
 import { createHttpEndpoint } from '../../../sync/http/http-endpoint.ts'
 import { createMetrics, type MetricsRegistry } from '../../../sync/http/metrics.ts'
 import { noMetrics } from '../../../sync/http/sync-metrics.ts'
@@ -19,6 +20,7 @@ async function startMetrics() {
     isReady: () => false,
     onSync: () => {},
     metrics,
+    log: createLogger('sync', { level: 'silent' }),
   })
   const { port } = await endpoint.start()
   const url = `http://127.0.0.1:${port}/metrics`
@@ -174,14 +176,14 @@ test('fetches, phases, gates and readiness are measured', async () => {
   sync.metrics.fetched({ bytes: 1_000, seconds: 0.5 })
   sync.metrics.fetched({ bytes: 24, seconds: 0.25 })
   sync.metrics.phase('checkout', 0.125)
-  sync.metrics.gate('failed')
+  sync.metrics.gate('refused')
   sync.metrics.becameReady()
   expect(samplesOf(await sync.scrape())).toMatchObject({
     branchline_sync_fetch_bytes_total: 1_024,
     branchline_sync_fetch_duration_seconds_sum: 0.75,
     branchline_sync_fetch_duration_seconds_count: 2,
     'branchline_sync_phase_duration_seconds_sum{phase="checkout"}': 0.125,
-    'branchline_sync_gate_runs_total{status="failed"}': 1,
+    'branchline_sync_gate_runs_total{status="refused"}': 1,
     branchline_sync_ready: 1,
   })
 })

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createHttpEndpoint, type HttpEndpoint } from '../../../sync/http/http-endpoint.ts'
+import { createLogger } from '../../../runtime/log.ts'
+import { createHttpEndpoint } from '../../../sync/http/http-endpoint.ts'
+import type { HttpServer } from '../../../sync/http/http-server.ts'
 import { createProfilingPages } from '../../../sync/http/profiling-pages.ts'
 
 const go = 'go'
-let endpoint: HttpEndpoint
+let endpoint: HttpServer
 let url: string
 let folder: string
 
@@ -18,7 +20,14 @@ beforeAll(async () => {
     argv: ['node', 'main.js', '--repo=https://me:hunter2@git.example/x.git'],
     redact: (text) => text.replaceAll('hunter2', 'REDACTED'),
   })
-  endpoint = createHttpEndpoint({ bind: '127.0.0.1:0', isReady: () => true, onSync: () => {}, profiling })
+  const log = createLogger('sync', { level: 'silent' })
+  endpoint = createHttpEndpoint({
+    bind: '127.0.0.1:0',
+    isReady: () => true,
+    onSync: () => {},
+    profiling,
+    log,
+  })
   url = `http://127.0.0.1:${(await endpoint.start()).port}/debug/pprof`
   folder = await mkdtemp(join(tmpdir(), 'branchline-profiling-'))
 })

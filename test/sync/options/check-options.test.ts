@@ -53,8 +53,6 @@ test.for<[readonly string[], NodeJS.ProcessEnv, string]>([
   ],
   [['--sync-timeout=0'], {}, 'invalid flag: --sync-timeout must be at least 10ms, not 0s'],
   [['--timeout=-1'], {}, 'invalid flag: --sync-timeout must be at least 10ms, not -1s'],
-  [['--stale-worktree-timeout=-1s'], {}, 'invalid flag: --stale-worktree-timeout must be at least 0'],
-  [['-v=-1'], {}, 'invalid flag: --verbose must be 0 or more'],
   ...['exechook', 'pre-publish-exechook', 'gate'].flatMap((hook) =>
     ['timeout', 'backoff'].map((part): [string[], object, string] => [
       [`--${hook}-command=/h`, `--${hook}-${part}=999ms`],
@@ -69,6 +67,24 @@ test.for<[readonly string[], NodeJS.ProcessEnv, string]>([
   ],
   [['--webhook-url=u', '--webhook-timeout=1ms'], {}, 'invalid flag: --webhook-timeout must be at least 1s'],
   [['--webhook-url=u', '--webhook-backoff=1ms'], {}, 'invalid flag: --webhook-backoff must be at least 1s'],
+  ...['not a url', 'ftp://h/', 'http://me:secret@', '/path'].map((url): [string[], object, string] => [
+    [`--webhook-url=${url}`],
+    {},
+    'invalid flag: --webhook-url must be an http or https URL, such as http://localhost:8080/reload',
+  ]),
+  ...['NOT ONE', 'CONNECT', 'é'].map((method): [string[], object, string] => [
+    ['--webhook-url=http://u', `--webhook-method=${method}`],
+    {},
+    `invalid flag: --webhook-method must be an HTTP method, such as POST, not "${method}"`,
+  ]),
+  ...['1234', ':', ':x', ':70000', '127.0.0.1:'].flatMap((bind): [string[], object, string][] => [
+    [[`--http-bind=${bind}`], {}, `invalid flag: --http-bind must be :port or address:port, not "${bind}"`],
+    [
+      [`--listen=${bind}`],
+      { GITSYNC_LISTEN_SECRET: 's' },
+      `invalid flag: --listen must be :port or address:port, not "${bind}"`,
+    ],
+  ]),
   [
     ['--username=u'],
     {},
@@ -149,7 +165,10 @@ test.for<[readonly string[], NodeJS.ProcessEnv]>([
   [[], {}],
   // The limits of hooks count only where there is a hook.
   [['--exechook-timeout=0', '--gate-backoff=0', '--webhook-timeout=0', '--webhook-success-status=-5'], {}],
-  [['--webhook-url=u', '--webhook-success-status=-1'], {}],
+  [['--webhook-url=http://u', '--webhook-success-status=-1'], {}],
+  [['--webhook-url=https://u:p@h:1/x?y', '--webhook-method=PATCH'], {}],
+  [['--webhook-url=http://u', '--webhook-method='], {}],
+  [['--webhook-method=not one', '--http-bind='], {}],
   [['--period=10ms', '--sync-timeout=10ms', '--init-period=10ms'], {}],
   [['--repo=git@example.com:x.git', '--username=u', '--password-file=f'], {}],
   [['--branch=b', '--rev=HEAD'], {}],
@@ -157,6 +176,7 @@ test.for<[readonly string[], NodeJS.ProcessEnv]>([
   [credential({ url: 'u', username: 'n', 'password-file': 'f' }), {}],
   [['--listen=:1'], { GITSYNC_LISTEN_SECRET: 's' }],
   [['--http-bind=:1', '--http-metrics', '--http-pprof'], {}],
+  [['--http-bind=[::1]:0', '--listen=localhost:65535'], { GITSYNC_LISTEN_SECRET: 's' }],
   [['--max-failures=-1', '--init-max-failures=-1', '--depth=0'], {}],
 ])('the options %j %j are taken', ([argv, env]) => {
   expect(() => checkOptions(parse([...required, ...argv], env))).not.toThrow()
@@ -181,6 +201,7 @@ test('no refusal quotes a secret', () => {
     [[`--git-config=http.extraHeader:a,${secret}`]],
     [[`--pasword=${secret}`]],
     [[], { GITSYNC_PASWORD: secret }],
+    [[`--webhook-url=ftp://me:${secret}@host/`]],
     [['--username=u', `--repo=https://me:${secret}@example.com/x`], { GITSYNC_PASSWORD: secret }],
     [[], { GITSYNC_PASSWORD: secret }],
   ]

@@ -10,7 +10,7 @@ test.each([
   ['..name', '/data/root/..name'],
   ['.github', '/data/root/.github'],
 ])('the link %s is %s', (link, path) => {
-  expect(createLayout('/data/root', link).linkPath).toBe(path)
+  expect(createLayout('/data/root', { link }).linkPath).toBe(path)
 })
 
 // What is in the place of the link is moved aside, and these directories are somebody's or ours.
@@ -27,12 +27,22 @@ test.each([
   '.git/x',
   '.worktrees/x',
 ])('the link %s is refused', (link) => {
-  expect(() => createLayout('/data/root', link)).toThrow(ConfigError)
+  expect(() => createLayout('/data/root', { link })).toThrow(ConfigError)
 })
 
 test.each(['..', '../', '.', '/srv/repos/..', '/srv/work/.git'])(
   'a repository %s whose last part cannot be the link asks for --link',
   (repo) => {
-    expect(() => createLayout('/data/root', defaultLink(repo))).toThrow('--link=current')
+    expect(() => createLayout('/data/root', { link: defaultLink(repo) })).toThrow('--link=current')
   },
 )
+
+test.each([
+  { link: 'current', errorFile: 'current' },
+  { link: 'a/current', touchFile: 'a' },
+  { link: 'current', errorFile: '.worktrees' },
+  { link: 'current', touchFile: '.' },
+  { link: 'current', errorFile: 'same', touchFile: './same' },
+])('files that would stand in the place of others are refused: %o', (places) => {
+  expect(() => createLayout('/data/root', places)).toThrow(ConfigError)
+})

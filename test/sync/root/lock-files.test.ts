@@ -9,6 +9,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLogger } from '../../../runtime/log.ts'
+import { createRun, runMark } from '../../../sync/git/processes.ts'
 import type { Layout } from '../../../sync/root/layout.ts'
 import { removeDeadLocks } from '../../../sync/root/lock-files.ts'
 import { cleanUp, type SyncDeps, syncOnce } from '../../../sync/sync-once.ts'
@@ -26,7 +27,7 @@ afterAll(() => repository?.close())
 
 async function sync(deps: SyncDeps): Promise<string> {
   const { commit } = await syncOnce(deps, 'start')
-  await cleanUp(deps, { published: commit!, kept: [], staleMs: 0, gc: 'always' })
+  await cleanUp({ ...deps, staleMs: 0 }, { published: commit!, kept: [], gc: 'always' })
   return commit!
 }
 
@@ -42,7 +43,7 @@ async function publishedRoot() {
 async function look(layout: Layout): Promise<Record<string, unknown>[]> {
   const lines: Record<string, unknown>[] = []
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) }
-  await removeDeadLocks(layout, createLogger('sync', { destination }))
+  await removeDeadLocks(layout, createLogger('sync', { destination }), new AbortController().signal)
   return lines
 }
 
@@ -188,7 +189,7 @@ function lookAsAnother(root: string) {
     import { removeDeadLocks } from ${module('sync/root/lock-files.ts')}
     import { createLogger } from ${module('runtime/log.ts')}
     const root = process.argv[1]
-    await removeDeadLocks({ root, gitDir: root + '/.git' }, createLogger('sync'))
+    await removeDeadLocks({ root, gitDir: root + '/.git' }, createLogger('sync'), new AbortController().signal)
   `
   const user = ['--reuid=65534', '--regid=65534', '--clear-groups']
   const node = [process.execPath, '--input-type=module', '--eval', program, root]
@@ -265,6 +266,32 @@ test('locks that are young or of the future are waited for, all together, and ol
     expect(took).toBeGreaterThanOrEqual(secondMs)
     expect(took).toBeLessThan(2 * secondMs)
   }
+})
+
+test('the waiting for young locks ends when the sync is to end, and nothing is removed', async () => {
+  await using root = await publishedRoot()
+  const path = join(root.layout.gitDir, 'HEAD.lock')
+  await leave(path, 0)
+  const controller = new AbortController()
+  const start = performance.now()
+  const looking = removeDeadLocks(root.layout, root.deps.log, controller.signal)
+  controller.abort(new Error('sync is stopping'))
+  await expect(looking).rejects.toThrow('sync is stopping')
+  expect(performance.now() - start).toBeLessThan(secondMs / 2)
+  expect(existsSync(path)).toBe(true)
+})
+
+test('git of this very sync, which looks at the published files, keeps none', async () => {
+  await using root = await publishedRoot()
+  await using own = startGit(['cat-file', '--batch'], {
+    cwd: root.layout.root,
+    env: { [runMark]: createRun() },
+  })
+  await eventually('git', async () => (await readFile(`/proc/${own.pid}/comm`, 'utf8')) === 'git\n')
+  const path = join(root.layout.gitDir, 'HEAD.lock')
+  await leave(path, 5_000)
+  await look(root.layout)
+  expect(existsSync(path)).toBe(false)
 })
 
 test('a lock that somebody who cannot be seen still writes to is left to him', async () => {
@@ -385,7 +412,7 @@ test('temporary files of dead git processes are removed; of living ones only tho
 
 test('refs that are named like temporary files are refs', async () => {
   await using root = await publishedRoot()
-  const names = ['refs/heads/objects/tmp_x', 'refs/heads/dead-lock-x', 'refs/tags/tmp_pack_x']
+  const names = ['refs/heads/objects/tmp_x', 'refs/heads/aside-x', 'refs/tags/tmp_pack_x']
   for (const name of names) await git(root.layout.root, ['update-ref', name, root.commit])
   await look(root.layout)
   for (const name of names) expect(await git(root.layout.root, ['rev-parse', name])).toBe(root.commit)

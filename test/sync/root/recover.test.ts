@@ -20,7 +20,7 @@ afterAll(() => repository?.close())
 
 async function sync(deps: SyncDeps): Promise<string> {
   const { commit } = await syncOnce(deps, 'check')
-  await cleanUp(deps, { published: commit!, kept: [], staleMs: 0, gc: 'always' })
+  await cleanUp({ ...deps, staleMs: 0 }, { published: commit!, kept: [], gc: 'always' })
   return commit!
 }
 

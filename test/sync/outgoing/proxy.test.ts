@@ -1,6 +1,6 @@
 // The tables of golang.org/x/net/http/httpproxy's documentation, as cases.
 import { describe, expect, test } from 'vitest'
-import { proxyFor } from '../../../sync/hooks/proxy.ts'
+import { proxyFor } from '../../../sync/outgoing/proxy.ts'
 
 const proxyOf = (url: string, environment: Record<string, string>) =>
   proxyFor(new URL(url), environment)?.href

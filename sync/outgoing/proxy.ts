@@ -3,29 +3,28 @@
 // (10.0.0.0/8) and no subdomains (example.com for hooks.example.com) in NO_PROXY, both usual in clusters, and it
 // would ask the proxy for loopback addresses.
 import { BlockList, isIP } from 'node:net'
-import { ConfigError } from '../../runtime/errors.ts'
 
-/** An environment; HTTP_PROXY, HTTPS_PROXY, NO_PROXY and the same in lower case are looked at. */
-export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
+/** An environment; HTTP_PROXY, HTTPS_PROXY, NO_PROXY and the same in lower case are looked at, and SSL_CERT_FILE. */
+export type OutgoingEnvironment = Readonly<Record<string, string | undefined>>
 
 /**
  * The proxy for a URL; undefined where there is none to be used.
- * @throws ConfigError where the variable does not hold the URL of an HTTP proxy
+ * @throws Error, without the value, where the variable does not hold the URL of an HTTP proxy
  */
-export function proxyFor(url: URL, environment: ProxyEnvironment): URL | undefined {
+export function proxyFor(url: URL, environment: OutgoingEnvironment): URL | undefined {
   const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
   const value = read(environment, name)
   if (value === '' || !mayUseProxy(url, read(environment, 'NO_PROXY'))) return undefined
   const proxy = URL.parse(value.includes('://') ? value : `http://${value}`)
   if (proxy === null || !['http:', 'https:'].includes(proxy.protocol)) {
-    throw new ConfigError(
+    throw new Error(
       `${name} does not hold the URL of an HTTP proxy: write http://host:port or https://host:port, with user:password@ before the host where the proxy asks for them`,
     )
   }
   return proxy
 }
 
-function read(environment: ProxyEnvironment, name: string): string {
+function read(environment: OutgoingEnvironment, name: string): string {
   return environment[name] || environment[name.toLowerCase()] || ''
 }
 

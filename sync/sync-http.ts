@@ -1,15 +1,15 @@
 // What a sync serves by HTTP, from options: the endpoint of --http-bind with what is asked of it, and the listener
 // of --listen. Nothing is loaded that nobody asked for.
-import type { Clock } from '../../runtime/clock.ts'
-import type { Logger } from '../../runtime/log.ts'
-import type { SyncOptions } from '../options/options.ts'
-import { createHttpEndpoint, type HttpPages, type SyncStatus } from './http-endpoint.ts'
-import type { HttpServer } from './http-server.ts'
-import { createListenSecrets } from './listen-secrets.ts'
-import { createMetrics } from './metrics.ts'
-import { createProfilingPages } from './profiling-pages.ts'
-import { createPushListener } from './push-listener.ts'
-import { noMetrics, type SyncMetrics } from './sync-metrics.ts'
+import type { Clock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/log.ts'
+import { createHttpEndpoint, type HttpPages, type SyncStatus } from './http/http-endpoint.ts'
+import type { HttpServer } from './http/http-server.ts'
+import { createListenSecrets } from './http/listen-secrets.ts'
+import { createMetrics } from './http/metrics.ts'
+import { createProfilingPages } from './http/profiling-pages.ts'
+import { createPushListener } from './http/push-listener.ts'
+import { noMetrics, type SyncMetrics } from './http/sync-metrics.ts'
+import type { SyncOptions } from './options/options.ts'
 
 /** What is measured, with the page that shows it where one is wanted. */
 export interface ServedMetrics {
@@ -26,7 +26,8 @@ export async function createServedMetrics(options: SyncOptions, clock: Clock): P
 }
 
 /**
- * Starts what the options ask for; stop them in reverse.
+ * Starts what the options ask for.
+ * @param deps.running each server is added to it as it starts, so that its disposal stops them
  * @throws ConfigError where an address cannot be listened on, or the secret of --listen is missing
  */
 export async function startHttpServers(deps: {
@@ -37,13 +38,13 @@ export async function startHttpServers(deps: {
   argv: readonly string[]
   redact: (text: string) => string
   onSync: () => void
+  running: AsyncDisposableStack
   log: Logger
-}): Promise<HttpServer[]> {
-  const { options, log, onSync } = deps
-  const servers: HttpServer[] = []
+}): Promise<void> {
+  const { options, log, onSync, running } = deps
   const start = async (server: HttpServer, message: string): Promise<void> => {
     const { address, port } = await server.start()
-    servers.push(server)
+    running.use(server)
     log.info({ address, port }, message)
   }
   if (options.httpBind !== '') {
@@ -51,7 +52,7 @@ export async function startHttpServers(deps: {
     const { isReady, status, metricsPage: metrics } = deps
     const pages = { ...(metrics && { metrics }), ...(profiling && { profiling }) }
     await start(
-      createHttpEndpoint({ bind: options.httpBind, isReady, status, onSync, ...pages }),
+      createHttpEndpoint({ bind: options.httpBind, isReady, status, onSync, log, ...pages }),
       'serving HTTP',
     )
   }
@@ -67,5 +68,4 @@ export async function startHttpServers(deps: {
       'listening for push notifications',
     )
   }
-  return servers
 }
