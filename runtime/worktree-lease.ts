@@ -9,7 +9,8 @@
 // Neither side locks. A reader writes its lease and then looks for the mark; `sync` sets the mark and then looks
 // for leases. Whatever the order, at least one of them sees the other and steps back, so a worktree is never
 // removed under a reader that was told it holds it. A lease whose owner died ends with its `expires_at`.
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type Clock, systemClock } from './clock.ts'
 import { NotFoundError } from './errors.ts'
@@ -19,7 +20,7 @@ import { type CommitSha, isCommitSha } from './ids.ts'
 /** Folder of the worktrees in the root that `sync` owns; a worktree's own folder is named by its commit. */
 export const worktreesFolder = '.worktrees'
 /** Folder of the leases beside it. */
-const leasesFolder = '.leases'
+export const leasesFolder = '.leases'
 /** The mark that `sync` sets in a commit's lease folder before it removes the worktree. */
 export const removingMark = 'removing'
 
@@ -28,6 +29,9 @@ export const removingMark = 'removing'
  * lid, a busy volume) loses what it reads. Longer: a dead reader keeps its worktree on disk that much longer.
  */
 const defaultLeaseMs = 60_000
+
+/** No lease is larger. */
+const maxLeaseBytes = 64 * 1024
 
 /** A lease as it stands on disk. Times are ISO 8601, UTC. */
 export interface LeaseFile {
@@ -136,12 +140,18 @@ export async function readLeases(root: string, commit: CommitSha, now: number): 
 }
 
 async function readLease(path: string): Promise<LeaseFile | undefined> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined) return undefined
+  // Whoever shares the volume may put anything here: a pipe would be waited for, for ever.
+  if (!found.isFile() || found.size > maxLeaseBytes) return undatedLease(path, found)
   try {
     const lease = JSON.parse(await readFile(path, 'utf8')) as LeaseFile
     if (Number.isFinite(Date.parse(lease.expires_at))) return lease
   } catch {}
-  const written = await stat(path).catch(() => undefined)
-  if (written === undefined) return undefined
+  return undatedLease(path, found)
+}
+
+function undatedLease(path: string, written: Stats): LeaseFile {
   return {
     owner: basename(path, '.json'),
     time: written.mtime.toISOString(),

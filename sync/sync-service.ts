@@ -4,6 +4,7 @@ import { access, constants, mkdir, realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { ConfigError, messageOf } from '../runtime/errors.ts'
+import { exists } from '../runtime/files.ts'
 import type { Logger } from '../runtime/log.ts'
 import { createAfterSync } from './after-sync.ts'
 import { createCredentials } from './credentials/credentials.ts'
@@ -18,6 +19,7 @@ import { createSyncLoop, type LoopEnd } from './loop.ts'
 import { createOptionRedactor } from './option-secrets.ts'
 import { type SyncOptions, secretVariables } from './options/options.ts'
 import { createLayout, defaultLink } from './root/layout.ts'
+import { clearOwnPlaces } from './root/own-places.ts'
 import { takeRootLock } from './root/root-lock.ts'
 import { createTreeGuard } from './root/tree-guard.ts'
 import { setTouchFile } from './status-files.ts'
@@ -140,7 +142,14 @@ export async function createSyncService(deps: {
     }
   }
 
+  async function prepareRoot(): Promise<void> {
+    await clearOwnPlaces(layout)
+    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig)
+  }
+
   async function pass(reason: PassReason, deadline: Deadline): Promise<SyncResult> {
+    // Without it git would go by the user's own configuration; and the root may be gone altogether.
+    if (!(await exists(layout.gitConfigPath))) await prepareRoot()
     passStartedAt = performance.now()
     const secrets = await credentials.environment(deadline.signal)
     Object.assign(environment, secrets)
@@ -196,7 +205,7 @@ export async function createSyncService(deps: {
     servers.defer(async () => void (await killGitProcesses(root)))
     servers.defer(guard.stop)
     servers.defer(hooks.stop)
-    await writeGitConfig(layout.gitConfigPath, credentials.gitConfig)
+    await prepareRoot()
     const { isReady, status } = report
     const http = { options, isReady, status, metricsPage, argv: deps.argv, redact, log, onSync: loop.wake }
     await startHttpServers({ ...http, running: servers })

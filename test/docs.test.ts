@@ -55,7 +55,18 @@ test.each(documents)(
 )
 
 /** Folders whose name at the front of a word makes it a path of the tree. */
-const sourceFolders = ['runtime', 'sync', 'scheduler', 'web', 'cli', 'test', 'bench', 'docs', 'examples', 'images']
+const sourceFolders = [
+  'runtime',
+  'sync',
+  'scheduler',
+  'web',
+  'cli',
+  'test',
+  'bench',
+  'docs',
+  'examples',
+  'images',
+]
 const pathPattern = new RegExp(`^(?:${sourceFolders.join('|')})/[\\w./-]*$`)
 
 test.each(documents)('each path of the tree that $path names is there', ({ text }) => {

@@ -11,7 +11,7 @@
 import { basename, join, relative, resolve } from 'node:path'
 import { ConfigError } from '../../runtime/errors.ts'
 import type { CommitSha } from '../../runtime/ids.ts'
-import { worktreesFolder } from '../../runtime/worktree-lease.ts'
+import { leasesFolder, worktreesFolder } from '../../runtime/worktree-lease.ts'
 
 /** The branch that the repository's own HEAD is on; its name is part of git-sync's layout. */
 export const ownBranch = 'git-sync'
@@ -21,6 +21,7 @@ export interface Layout {
   root: string
   gitDir: string
   worktreesDir: string
+  leasesDir: string
   gateDir: string
   lockPath: string
   gitConfigPath: string
@@ -62,6 +63,7 @@ export function createLayout(
     root,
     gitDir,
     worktreesDir: join(root, worktreesFolder),
+    leasesDir: join(root, leasesFolder),
     gateDir: join(root, '.gate'),
     lockPath: join(root, '.sync-lock'),
     gitConfigPath: join(root, '.sync-gitconfig'),
@@ -75,7 +77,7 @@ export function createLayout(
 }
 
 /** What is in the link's place is moved aside, and these may not be. */
-const ownNames = ['.git', worktreesFolder, '.leases', '.gate', '.sync-lock', '.sync-gitconfig']
+const ownNames = ['.git', worktreesFolder, leasesFolder, '.gate', '.sync-lock', '.sync-gitconfig']
 
 /** Whether the path is the root, what the root is in, or something of ours below it. */
 function isTaken(root: string, path: string): boolean {

@@ -1,4 +1,5 @@
 // One sync writes a root, also where several containers have the volume: runtime/pid-lock.ts in sync's words.
+import { lstat, rm } from 'node:fs/promises'
 import { ConflictError } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { takePidLock } from '../../runtime/pid-lock.ts'
@@ -22,6 +23,9 @@ export async function takeRootLock(
   root: string,
   { log, signal }: { log: Logger; signal: AbortSignal },
 ): Promise<RootLock> {
+  // Nobody's lock is a folder.
+  const found = await lstat(lockPath).catch(() => undefined)
+  if (found?.isDirectory()) await rm(lockPath, { recursive: true, force: true })
   const onWait = () =>
     log.info(
       { path: lockPath },
