@@ -2,9 +2,9 @@
 // with its declarations. What has binaries of its own (esbuild, the embedded Postgres) stays outside, as a dependency.
 import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, rmSync } from 'node:fs'
-import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
+import { lazyBuiltins, silentDebug } from './build-plugins.ts'
 import { programs } from './runtime/programs.ts'
 import { readMigrations } from './scheduler/database/migrations.ts'
 
@@ -18,34 +18,6 @@ const inlineMigrations: Plugin = {
     builder.onLoad({ filter: /scheduler\/database\/migrations\.ts$/ }, () => ({
       contents: `export const readMigrations = () => (${JSON.stringify(readMigrations())})`,
       loader: 'js',
-    }))
-  },
-}
-
-/** Those of Node's modules that take milliseconds to load and that many runs never need. */
-const heavyBuiltins = ['crypto', 'http', 'https', 'inspector', 'inspector/promises', 'net', 'tls', 'zlib']
-
-/**
- * Node's modules are asked for by `getBuiltinModule`, the heavy ones when something of theirs is first used. An
- * `import` that is left in a bundle is loaded before anything runs, also for a part that nobody asked for, and reads
- * every export: of node:http that loads the whole of `fetch`, 25 ms of each start.
- */
-const lazyBuiltins: Plugin = {
-  name: 'lazy-builtins',
-  setup(builder) {
-    const known = new Set(builtinModules.flatMap((name) => [name, `node:${name}`]))
-    builder.onResolve({ filter: /^[a-z_:/0-9]+$/ }, ({ path, kind }) => {
-      if (!known.has(path)) return undefined
-      const isLazy = kind !== 'require-call' && heavyBuiltins.includes(path.replace(/^node:/, ''))
-      return { path, namespace: isLazy ? 'node-when-used' : 'node' }
-    })
-    builder.onLoad({ filter: /.*/, namespace: 'node' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
-    }))
-    builder.onLoad({ filter: /.*/, namespace: 'node-when-used' }, ({ path }) => ({
-      contents: `const load = () => process.getBuiltinModule(${JSON.stringify(path)})
-for (const name of ${JSON.stringify(Object.keys(process.getBuiltinModule(path) ?? {}))})
-  Object.defineProperty(exports, name, { enumerable: true, get: () => load()[name] })`,
     }))
   },
 }
@@ -65,7 +37,7 @@ await build({
   format: 'esm',
   target: 'node24',
   external: outside,
-  plugins: [inlineMigrations, lazyBuiltins],
+  plugins: [inlineMigrations, lazyBuiltins, silentDebug],
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'linked',

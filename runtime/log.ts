@@ -2,6 +2,7 @@
 // output stays free for what a command prints. The message is a constant lower-case phrase; values are fields.
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { logLevels } from './log-levels.ts'
+import { openPatientStderr, type PatientStderr } from './patient-stderr.ts'
 
 export type { Logger } from 'pino'
 
@@ -20,6 +21,23 @@ export function createLogger(
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    options.destination ?? pino.destination({ fd: 2, sync: true }),
+    options.destination ?? openStderr(),
   )
+}
+
+/**
+ * Standard error for the loggers of a program that goes on working when nobody reads its log (patient-stderr.ts).
+ * Call once, and `flush` before an exit.
+ * @param name of the logger that says how many lines are missing
+ */
+export function createPatientDestination(name: string): PatientStderr {
+  const patient = openPatientStderr((count) => notices.warn({ count }, 'log lines dropped, nobody read them'))
+  const direct = openStderr()
+  const destination = patient ?? { write: (line: string) => void direct.write(line), flush: async () => {} }
+  const notices = createLogger(name, { destination })
+  return destination
+}
+
+function openStderr(): DestinationStream {
+  return pino.destination({ fd: 2, sync: true })
 }

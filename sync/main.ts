@@ -3,8 +3,8 @@
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import { systemClock } from '../runtime/clock.ts'
-import { BranchlineError, InvalidInputError, messageOf } from '../runtime/errors.ts'
-import { createLogger } from '../runtime/log.ts'
+import { BranchlineError, ConflictError, InvalidInputError, messageOf } from '../runtime/errors.ts'
+import { createLogger, createPatientDestination } from '../runtime/log.ts'
 import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { version } from '../runtime/version.ts'
 import { checkOptions } from './options/check-options.ts'
@@ -32,10 +32,18 @@ const ignoredSignals: readonly NodeJS.Signals[] = ['SIGUSR1', 'SIGUSR2', 'SIGALR
  */
 const stopGraceMs = 800
 
+/**
+ * What was logged may take this long to be read before the exit, after a signal and without one. Shorter: last lines are
+ * lost where the reader is slow. Longer: a reader that is away holds up the end.
+ */
+const logGraceMs = { signalled: 100, ended: 2_000 } as const
+
 /** What log and error file say of whatever keeps it from starting, though its options can work. */
 const startFailure = 'cannot start'
+/** What they say where it ran already, and stood still for so long that another sync took over. */
+const lossOfRoot = 'lost the root to another sync'
 
-process.exit(process.pid === 1 ? runUnderInit() : await main())
+process.exit(process.pid === 1 ? runUnderInit() : await runLogged())
 
 /** The first process of a container must reap what others leave behind, which Node does not. */
 function runUnderInit(): number {
@@ -50,13 +58,20 @@ function runUnderInit(): number {
   }
 }
 
-async function main(): Promise<number> {
+async function runLogged(): Promise<number> {
+  const destination = createPatientDestination('sync')
+  const code = await main(destination)
+  await destination.flush(code >= ExitCode.signalled ? logGraceMs.signalled : logGraceMs.ended)
+  return code
+}
+
+async function main(destination: { write(line: string): void }): Promise<number> {
   keepMemorySmall()
   for (const signal of ignoredSignals) process.on(signal, () => {})
   const request = readArguments()
   if (typeof request === 'number') return request
   const { options } = request
-  const logOf = (name: string) => createLogger(name, { level: logLevelOf(options.verbose) })
+  const logOf = (name: string) => createLogger(name, { level: logLevelOf(options.verbose), destination })
   const log = logOf('sync')
   // Whatever the caller's: consumers in other containers must be able to read what is published.
   process.umask(options.groupWrite ? 0o002 : 0o022)
@@ -93,8 +108,10 @@ async function main(): Promise<number> {
   } catch (error) {
     const text = messageOf(error)
     const isExpected = error instanceof BranchlineError
-    log.fatal(isExpected ? { error: text, code: error.code } : { error: text, err: error }, startFailure)
-    await noteInErrorFile(options, errorFileText(startFailure, text, {}))
+    const isLoss = error instanceof ConflictError && error.details.is_lost === true
+    const message = isLoss ? lossOfRoot : startFailure
+    log.fatal(isExpected ? { error: text, code: error.code } : { error: text, err: error }, message)
+    await noteInErrorFile(options, errorFileText(message, text, {}))
     return ExitCode.failed
   }
 }

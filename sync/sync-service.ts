@@ -1,10 +1,10 @@
 // The parts of a sync wired together: lock, git, loop, hooks, HTTP endpoint and status files, from options to a
 // service with start and stop. What is the process's own (arguments, signals, exit code) is in main.ts.
-import { access, constants, mkdir, realpath, stat } from 'node:fs/promises'
+import { access, constants, realpath, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Clock } from '../runtime/clock.ts'
 import { ConfigError, messageOf } from '../runtime/errors.ts'
-import { exists } from '../runtime/files.ts'
+import { exists, makeFolders } from '../runtime/files.ts'
 import type { Logger } from '../runtime/log.ts'
 import { createAfterSync } from './after-sync.ts'
 import { createCredentials } from './credentials/credentials.ts'
@@ -69,7 +69,7 @@ export async function createSyncService(deps: {
     {
       clock,
       log,
-      redactor: createOptionRedactor(options, deps.argv),
+      redactor: createOptionRedactor(options, deps.argv, env),
       environment: env,
       onAskpass: metrics.askpassCalled,
       onGithubToken: metrics.githubTokenRefreshed,
@@ -217,7 +217,8 @@ export async function createSyncService(deps: {
 
   /** Says what starts, beside the first pass, which need not wait for it; rejects where there is no git. */
   async function announce(): Promise<never> {
-    const git = await openGit(AbortSignal.timeout(versionTimeoutMs)).version()
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(versionTimeoutMs)])
+    const git = await openGit(signal).version()
     log.info({ repo: redact(repo), ref: options.ref, root, link: layout.linkPath, git }, 'starting up')
     return new Promise(() => {})
   }
@@ -255,7 +256,7 @@ function githubAppOf(options: SyncOptions): GithubAppOptions | undefined {
 async function makeRoot(root: string): Promise<string> {
   const path = resolve(root)
   try {
-    await mkdir(path, { recursive: true, mode: 0o775 })
+    await makeFolders(path, 0o775)
     const real = await realpath(path)
     if (!(await stat(real)).isDirectory()) throw new Error('it is a file')
     await access(real, constants.W_OK)

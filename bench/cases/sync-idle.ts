@@ -20,6 +20,8 @@ const windows = 15
 /** A git that was under way when sync was stopped has ended. */
 const stopMs = 50
 const manyPolls = 1_000
+/** A look makes sync write its metrics: at one in 50 ms that is 0.7 ms of the processor's time for each poll. */
+const lookEveryMs = 500
 
 interface Polls {
   count: number
@@ -123,7 +125,7 @@ async function pollsMore(
   count: number,
 ): Promise<Polls> {
   const first = await polls()
-  return await waitUntil(`${count} polls`, { everyMs: 50, signal }, async () => {
+  return await waitUntil(`${count} polls`, { everyMs: lookEveryMs, signal }, async () => {
     const now = await polls()
     return now.count - first.count >= count ? now : undefined
   })

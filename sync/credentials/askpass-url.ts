@@ -17,6 +17,7 @@ export interface AskpassAnswer {
 
 /**
  * Asks once.
+ * @param ask.redact replaces secrets in what is quoted of an answer, before it is cut
  * @param ask.onSecrets told each password in the answer, whatever else is wrong with it, before any error says so
  * @throws CredentialsError where it cannot be reached within a second, answers with another status than 200
  * (a redirect is one), or with neither a user nor a password
@@ -25,9 +26,10 @@ export async function askUrl(ask: {
   url: URL
   signal: AbortSignal
   environment: OutgoingEnvironment
+  redact: (text: string) => string
   onSecrets: (answer: AskpassAnswer) => void
 }): Promise<AskpassAnswer> {
-  const { url, signal, environment, onSecrets } = ask
+  const { url, signal, environment, redact, onSecrets } = ask
   // Without user info and query, which are where secrets are in URLs.
   const name = `--askpass-url ${url.origin}${url.pathname}`
   const { status, body, isWhole } = await request({
@@ -49,7 +51,7 @@ export async function askUrl(ask: {
   onSecrets({ username, password })
   if (status !== 200) {
     throw new CredentialsError(
-      `${name} answered with status ${status}, not 200: ${JSON.stringify(body.slice(0, quotedLength))}. Look up why in the log of its server; redirects are not followed`,
+      `${name} answered with status ${status}, not 200: ${JSON.stringify(quotable(redact(body)))}. Look up why in the log of its server; redirects are not followed`,
       { details: { status } },
     )
   }
@@ -66,6 +68,11 @@ export async function askUrl(ask: {
     )
   }
   return { username, password }
+}
+
+/** Without anything from the first name of a secret on, for what follows need not be one that we were told. */
+function quotable(body: string): string {
+  return body.replace(/((?:passw(?:or)?d|token|secret)["']?\s*[=:]).*/is, '$1REDACTED').slice(0, quotedLength)
 }
 
 function parseAnswer(body: string): Partial<AskpassAnswer> {

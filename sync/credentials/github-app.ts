@@ -14,9 +14,6 @@ const renewalMarginMs = 30_000
 /** The longest that GitHub lets a statement be good for. */
 const statementSeconds = 600
 
-/** As much of an answer that is no JSON is worth reading. */
-const quotedLength = 200
-
 export interface GithubAppOptions {
   /** `https://api.github.com/` or `https://<host>/api/v3`, with or without a slash at the end. */
   baseUrl: string
@@ -81,6 +78,9 @@ export function createGithubApp(
         { cause: error },
       )
     })
+    const { token } = parseObject(body)
+    // Whatever the status says: a proxy between us may have changed it.
+    if (typeof token === 'string') onSecret('token', token)
     if (status !== 201) {
       throw new CredentialsError(
         `GitHub gave no token for installation ${options.installationId} of app ${issuer}: status ${status}, ${githubsMessage(body)}. ${remedyFor(status)}`,
@@ -94,7 +94,6 @@ export function createGithubApp(
         { details: { status } },
       )
     }
-    onSecret('token', answer.token)
     return answer
   }
 
@@ -166,9 +165,10 @@ function parseToken(body: string): { token: string; expiresAt: number } | undefi
     : undefined
 }
 
+/** What else is in an answer is not told: it may be a token. */
 function githubsMessage(body: string): string {
   const { message } = parseObject(body)
-  return JSON.stringify(typeof message === 'string' ? message : body.slice(0, quotedLength))
+  return typeof message === 'string' ? JSON.stringify(message) : 'without a message'
 }
 
 function remedyFor(status: number): string {

@@ -4,7 +4,7 @@
 // header. Of a secret of several lines (a private key) each line is one.
 //
 // A secret of 1 to 3 letters is hidden only where its surroundings say that it is one (`user:abc@`,
-// `password=abc`, base64 with its user): replaced everywhere, it would make nonsense of every log line, and tell
+// `password=abc`, `GITSYNC_PASSWORD=abc`, base64 with its user): replaced everywhere, it would make nonsense of every log line, and tell
 // by the pattern of holes what it is.
 
 const replacement = 'REDACTED'
@@ -54,6 +54,10 @@ export function createRedactor(): Redactor {
   }
 }
 
+/** Names before a value that say that it is a secret; our own variables for git have a number behind. */
+const secretName =
+  '(?:password|PASSWORD|token|TOKEN|secret|SECRET|PRIVATE_KEY|GIT_CONFIG_VALUE)(?:_\\d+)?[=:] ?'
+
 function patternOf(generations: readonly [string, ...string[]][]): RegExp | undefined {
   const plain = new Set<string>()
   const short = new Set<string>()
@@ -69,7 +73,7 @@ function patternOf(generations: readonly [string, ...string[]][]): RegExp | unde
   // The longest first: one secret may begin with another.
   const patterns = [...plain].sort((a, b) => b.length - a.length).map(spellings)
   for (const secret of short) {
-    patterns.push(`(?<=:)${spellings(secret)}(?=@)|(?<=password[=:] ?)${spellings(secret)}(?![^\\s"'&,;])`)
+    patterns.push(`(?<=:)${spellings(secret)}(?=@)|(?<=${secretName})${spellings(secret)}(?![^\\s"'&,;])`)
   }
   return patterns.length === 0 ? undefined : new RegExp(patterns.join('|'), 'gu')
 }

@@ -11,7 +11,7 @@ import { createGithubApp, type GithubAppOptions } from './github-app.ts'
 import type { HelperSource } from './helper-config.ts'
 import { passwordIn, readPasswordFile } from './password-file.ts'
 import { minTokenLength, type Redactor } from './redact.ts'
-import { type CredentialScope, isHttpUrl, scopeOf, splitUserInfo } from './split-url.ts'
+import { type CredentialScope, isHttpUrl, misreadPassword, scopeOf, splitUserInfo } from './split-url.ts'
 
 /** One place where a user and a password come from. */
 export interface Source extends HelperSource {
@@ -32,9 +32,12 @@ export type PasswordRow = CredentialEntry & { flag: string; fileFlag: string }
 /** From options or a file, which is read anew each time. @throws ConfigError for what git cannot be told */
 export function passwordSource(row: PasswordRow, redactor: Redactor): Source {
   const { username, flag, fileFlag, password = '', passwordFile = '' } = row
-  const { url, password: urlPassword = '', rawPassword = '' } = splitUserInfo(row.url)
+  const { url, username: urlUser = '', password: urlPassword = '', rawPassword = '' } = splitUserInfo(row.url)
   const source = `${flag} ${username}@${url}`
-  redactor.remember(`the URL of ${source}`, { values: [urlPassword, rawPassword] })
+  redactor.remember(`the URL of ${source}`, {
+    // A token may be given as a user without a password.
+    values: [urlPassword, rawPassword, urlPassword === '' && urlUser.length >= minTokenLength ? urlUser : ''],
+  })
   const remember = (text: string): void => redactor.remember(source, { username, values: [text] })
   remember(password)
   if (/[\0\r\n]/.test(username) || password.includes('\0')) {
@@ -60,9 +63,9 @@ export function askpassSource(
   deps: SourceDeps & { onAskpass: (status: CallStatus) => void },
 ): Source {
   const { redactor, environment } = deps
-  const { url: bare, username = '', password = '', rawPassword = '' } = splitUserInfo(askpassUrl)
+  const { username = '', password = '', rawPassword = '' } = splitUserInfo(askpassUrl)
   redactor.remember('the URL of --askpass-url', { username, values: [password, rawPassword] })
-  const url = httpUrl(askpassUrl, bare, '--askpass-url')
+  const url = httpUrl(askpassUrl, '--askpass-url')
   redactor.remember('the query of --askpass-url', {
     values: [...url.searchParams.values()].filter((value) => value.length >= minTokenLength),
   })
@@ -73,7 +76,7 @@ export function askpassSource(
     read: async (signal) => {
       deps.log.debug({ url: url.origin + url.pathname }, 'asking for credentials')
       try {
-        const answer = await askUrl({ url, signal, environment, onSecrets })
+        const answer = await askUrl({ url, signal, environment, redact: redactor.redact, onSecrets })
         deps.onAskpass('success')
         return answer
       } catch (error) {
@@ -94,9 +97,9 @@ export async function githubSource(
   deps: SourceDeps & { onGithubToken: (status: CallStatus) => void },
 ): Promise<Source> {
   const { clock, redactor, environment } = deps
-  const { url: bare, username = '', password = '', rawPassword = '' } = splitUserInfo(options.baseUrl)
+  const { username = '', password = '', rawPassword = '' } = splitUserInfo(options.baseUrl)
   redactor.remember('the URL of --github-base-url', { username, values: [password, rawPassword] })
-  httpUrl(options.baseUrl, bare, '--github-base-url')
+  httpUrl(options.baseUrl, '--github-base-url')
   const app = createGithubApp(options, {
     clock,
     environment,
@@ -122,14 +125,14 @@ function scopeFor(url: string, flag: string): CredentialScope {
   const scope = scopeOf(url)
   if (scope !== undefined) return scope
   throw new ConfigError(
-    `invalid flag: ${flag} gives a password for ${JSON.stringify(url.replace(/:[^@/]*@/, ':REDACTED@'))}, which must be a URL like https://host/path: others have no passwords (SSH has keys, see --ssh-key-file)`,
+    `invalid flag: ${flag} gives a password for ${JSON.stringify(url.slice(url.lastIndexOf('@') + 1))}, which must be a URL like https://host/path: others have no passwords (SSH has keys, see --ssh-key-file)`,
   )
 }
 
-/** @param shown the URL as it may be printed */
-function httpUrl(text: string, shown: string, flag: string): URL {
-  if (isHttpUrl(text) && URL.canParse(text)) return new URL(text)
+/** The text is not quoted: what cannot be parsed cannot be freed of its secrets. */
+function httpUrl(text: string, flag: string): URL {
+  if (isHttpUrl(text) && URL.canParse(text) && misreadPassword(text) === undefined) return new URL(text)
   throw new ConfigError(
-    `invalid flag: ${flag} must be a URL that begins with http:// or https://, not ${JSON.stringify(shown)}`,
+    `invalid flag: ${flag} must be a URL that begins with http:// or https://, such as http://localhost:8080/path; in its user and password, what is reserved must be percent-encoded (/ as %2F)`,
   )
 }

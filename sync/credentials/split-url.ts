@@ -25,6 +25,21 @@ export function splitUserInfo(text: string): SplitUrl {
   return { url, username: decode(userInfo.slice(0, colon)), password: decode(rawPassword), rawPassword }
 }
 
+/**
+ * What may be a password in an http(s) URL that holds it unencoded: a `/`, `?` or `#` of it ended what git takes for
+ * user and host, so that it would be asked for, logged and written down as a part of host and path.
+ * @returns the longest stretch that it may be; undefined where the URL is unambiguous: an @ in a path, behind a host
+ * with or without a port, is one
+ */
+export function misreadPassword(text: string): string | undefined {
+  const [, authority, rest] = /^https?:\/\/([^/?#]*)(.*)$/is.exec(text) ?? []
+  if (authority === undefined || rest === undefined || !text.includes('@')) return undefined
+  const isUserAndMore = rest.includes('@') && /^[^@:[\]]*:(?!\d+$)[^@]*$/.test(authority)
+  if (!isUserAndMore && URL.canParse(text)) return undefined
+  const start = authority.includes(':') ? text.indexOf(':', text.indexOf('//')) : text.indexOf('//') + 1
+  return text.slice(start + 1, text.lastIndexOf('@'))
+}
+
 /** Whether git asks for a password by HTTP there. */
 export function isHttpUrl(text: string): boolean {
   return /^https?:\/\//i.test(text)

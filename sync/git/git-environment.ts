@@ -1,9 +1,10 @@
 // The surroundings in which git runs: a configuration of our own (git-config-file.ts) in place of the user's and
 // the system's, so that a sync does the same wherever it runs; no prompts; English messages, which the remedies
-// are looked up by; and SSH with the keys and known hosts of the options.
+// are looked up by; no hooks of the volume's; and SSH with the keys and known hosts of the options.
 import { dirname } from 'node:path'
 import { definedVariables } from '../../runtime/environment.ts'
-import { rootMark, runMark } from './processes.ts'
+import { gitConfigVariables, hasConfigVariable } from './git-config-variables.ts'
+import { rootMark, rootMarkOf, runMark } from './processes.ts'
 import { shellQuote } from './shell-quote.ts'
 
 /** Variables that would point git at another repository than ours, or at programs that wait for a person. */
@@ -30,7 +31,6 @@ const removedVariables = [
   'VISUAL',
   'PAGER',
   'PREFIX',
-  'SSH_ASKPASS',
 ]
 
 export interface SshOptions {
@@ -56,14 +56,19 @@ export function gitEnvironment(options: {
 }): Record<string, string> {
   const environment = definedVariables(options.base)
   for (const name of [...removedVariables, ...options.withheld]) delete environment[name]
+  // Of ours alone, in no file: an operator's program may want to install hooks with git, and there it would fail.
+  const hooks = hasConfigVariable(environment, 'core.hooksPath')
+    ? []
+    : [{ key: 'core.hooksPath', value: '/dev/null' }]
   return {
     ...hookEnvironment({ ...options, base: environment }),
+    ...gitConfigVariables(hooks, environment),
     LC_ALL: 'C',
     GIT_TERMINAL_PROMPT: '0',
     // A damaged repository must not make git find another one above it, and write there.
     GIT_CEILING_DIRECTORIES: dirname(options.root),
     GIT_DEFAULT_REF_FORMAT: 'files',
-    [rootMark]: options.root,
+    [rootMark]: rootMarkOf(options.root),
   }
 }
 
@@ -80,16 +85,18 @@ export function hookEnvironment(options: {
     ...environment,
     GIT_CONFIG_GLOBAL: options.gitConfigPath,
     GIT_CONFIG_NOSYSTEM: 'true',
-    GIT_SSH_COMMAND: sshCommand(options.base.GIT_SSH_COMMAND || 'ssh', options.ssh),
+    GIT_SSH_COMMAND: sshCommand(options.base, options.ssh),
   }
 }
 
-function sshCommand(ssh: string, options: SshOptions): string {
+function sshCommand(base: NodeJS.ProcessEnv, options: SshOptions): string {
   const keys = options.keyFiles.map((path) => `-i ${shellQuote(path)}`)
   const hosts = options.knownHosts
     ? ['-o StrictHostKeyChecking=yes', `-o UserKnownHostsFile=${shellQuote(options.knownHostsFile)}`]
     : // The file is where ssh would note the keys that it takes; nobody is to rely on those.
       ['-o StrictHostKeyChecking=no', '-o UserKnownHostsFile=/dev/null']
   const verbose = options.verbosity > 0 ? [`-${'v'.repeat(options.verbosity)}`] : []
-  return [ssh, ...verbose, ...keys, ...hosts, '-o BatchMode=yes'].join(' ')
+  // A program that answers for the operator may be asked for the passphrase of a key; a person never is.
+  const unattended = base.SSH_ASKPASS ? [] : ['-o BatchMode=yes']
+  return [base.GIT_SSH_COMMAND || 'ssh', ...verbose, ...keys, ...hosts, ...unattended].join(' ')
 }

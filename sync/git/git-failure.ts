@@ -108,6 +108,14 @@ export function gitError(failure: GitFailure): GitError {
   )
 }
 
+/** The error for a git process that the system would not start: too many files or processes, no memory. */
+export function gitStartError(action: string, error: NodeJS.ErrnoException): GitError {
+  return new GitError(
+    `git could not ${action}: it could not be started: ${error.message}\nRaise the limits of open files and processes (ulimit -n, ulimit -u) or of memory, or see what uses them up; sync tries again.`,
+    { details: { exit_code: null, git_output: error.message, kind: otherFailure.kind }, cause: error },
+  )
+}
+
 /** Without the banners that ssh and servers print around what matters, if something remains. */
 function trimmed(output: string): string {
   const lines = output

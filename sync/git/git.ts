@@ -2,16 +2,22 @@
 // since the parsed commands read what we do not need. What is asked of it beyond that:
 // - its own way to end a process signals git alone and leaves helpers running, so processes.ts ends them all;
 // - it takes a process that was killed, or that failed without a word, for a success, so exit codes are judged here;
+// - it keeps all that is printed, so command-output.ts reads in its place, and bounds it;
+// - it listens for no error of a process that cannot be started for want of files, so we do;
 // - it waits 50 ms after a command that printed nothing, so what runs on every update is asked to speak.
 // It adds about 1 ms to each command (ls-remote 5.4 in place of 4.8 ms, fetch 15.1 in place of 14.2).
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { ChildProcess } from 'node:child_process'
+import { subscribe } from 'node:diagnostics_channel'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { GitError as SimpleGitError, type SimpleGitOptions, simpleGit } from 'simple-git'
 import { ConfigError, GitError } from '../../runtime/errors.ts'
 import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
-import { gitError } from './git-failure.ts'
+import { createCommandOutput, maxPrintedBytes } from './command-output.ts'
+import { gitError, gitStartError } from './git-failure.ts'
 import { createRun, killHelpers, killRun, runMark } from './processes.ts'
 
 /** A ref of the remote, as `ls-remote` prints it. */
@@ -53,7 +59,10 @@ export interface Git {
   setSparseCheckout(worktree: string, isSparse: boolean): Promise<void>
   /** Clones and checks out the submodules that the worktree's commit names. @param depth 0: all history */
   updateSubmodules(worktree: string, update: { isRecursive: boolean; depth: number }): Promise<void>
-  /** Paths of tracked files that are not as the commit has them, relative to the worktree. */
+  /**
+   * Paths of tracked files that are not as the commit has them, relative to the worktree. Of very many the first:
+   * some ten thousand.
+   */
   changedFiles(worktree: string): Promise<string[]>
   /** When the commit was made, in milliseconds. */
   committedAt(commit: CommitSha): Promise<number>
@@ -100,17 +109,44 @@ const operatorsChoice: NonNullable<SimpleGitOptions['unsafe']> = {
 /** simple-git keeps an error of its own class as it is, and turns any other into text. */
 class GitExit extends SimpleGitError {
   readonly exitCode: number | null
-  readonly output: string
 
-  constructor(exitCode: number | null, output: string) {
-    super(undefined, output)
+  constructor(exitCode: number | null) {
+    super(undefined, '')
     this.exitCode = exitCode
-    this.output = output
   }
+}
+
+/** What one command came to, as only its process can tell. */
+interface StartOutcome {
+  /** Why the system refused to start it. */
+  error?: NodeJS.ErrnoException
+}
+
+const starting = new AsyncLocalStorage<StartOutcome>()
+let isListening = false
+
+/**
+ * Hears of every process that is started for simple-git: where there are no file descriptors left, it fails before
+ * anybody listens for the process's error, which nobody would catch then.
+ */
+function listenForStarts(): void {
+  if (isListening) return
+  isListening = true
+  subscribe('child_process', (message) => {
+    const outcome = starting.getStore()
+    if (outcome === undefined) return
+    const { process: child } = message as { process: ChildProcess }
+    child.on('error', (error) => {
+      outcome.error = error
+    })
+  })
 }
 
 /** libuv's code for a program that does not exist, which arrives in place of an exit code. */
 const programMissing = -2
+
+/** More of what a command printed is no help in a log, and log collectors cut longer lines. */
+const maxLoggedLength = 64 * 1024
 
 /** Between two attempts to end a command that is to end: it may only just begin, or not be able to die. */
 const killAgainMs = 20
@@ -135,11 +171,9 @@ export function createGit(deps: {
     allowEnvironment: [...Object.keys(environment), runMark],
     unsafe: operatorsChoice,
     trimmed: true,
-    errors: (error, { exitCode, stdOut, stdErr }) => {
-      if (exitCode === 0) return error
-      return new GitExit(exitCode, Buffer.concat([...stdErr, ...stdOut]).toString('utf8'))
-    },
+    errors: (error, { exitCode }) => (exitCode === 0 ? error : new GitExit(exitCode)),
   }
+  listenForStarts()
 
   async function run(action: string, args: string[], cwd = root): Promise<string> {
     signal.throwIfAborted()
@@ -152,28 +186,47 @@ export function createGit(deps: {
         await sleep(killAgainMs, undefined, { ref: false })
       }
     }
+    let excess: string | undefined
+    const printed = createCommandOutput(() => {
+      excess = `it printed more than ${maxPrintedBytes / 1024 / 1024} MiB and was ended. See what it prints: run the same command by hand`
+      void end()
+    })
     signal.addEventListener('abort', end, { once: true })
+    const outcome: StartOutcome = {}
     try {
-      const output = await simpleGit({ ...options, baseDir: cwd })
-        .env({ ...environment, [runMark]: own })
-        .raw(args)
-      log.trace({ output: redact(output) }, 'git ended')
-      return output
+      await starting.run(outcome, () =>
+        simpleGit({ ...options, baseDir: cwd })
+          .env({ ...environment, [runMark]: own })
+          .outputHandler((_, stdout, stderr) => printed.follow(stdout, stderr))
+          .raw(args),
+      )
+      const output = printed.stdout()
+      if (log.isLevelEnabled('trace')) {
+        log.trace(
+          { output: redact(output).slice(0, maxLoggedLength), stderr: redact(printed.stderr()) },
+          'git ended',
+        )
+      }
+      return output.trim()
     } catch (error) {
       // Of one that was killed from outside, the helpers live on.
       await killHelpers(own)
-      const { exitCode, output } =
-        error instanceof GitExit ? error : { exitCode: null, output: String(error) }
+      const exitCode = error instanceof GitExit ? error.exitCode : null
       if (exitCode === programMissing) {
         throw new ConfigError(
           `--git ${JSON.stringify(binary)} cannot be run: there is no such program. Install git, or name its path`,
         )
       }
+      // A process that cannot be started says so a little later than simple-git gives it up.
+      await nextTurn()
+      if (outcome.error !== undefined) throw gitStartError(redact(action), outcome.error)
+      const reason = signal.aborted ? String(signal.reason?.message ?? signal.reason) : excess
+      const output = error instanceof GitExit ? printed.stderr() + printed.stdout() : String(error)
       throw gitError({
         action: redact(action),
         exitCode,
         output: redact(output),
-        ...(signal.aborted ? { reason: String(signal.reason?.message ?? signal.reason) } : {}),
+        ...(reason === undefined ? {} : { reason }),
       })
     } finally {
       isRunning = false

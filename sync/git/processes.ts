@@ -5,10 +5,11 @@
 // take their place: runs are not told apart there, and what a killed sync left running is not found.
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { canFindMarked, findMarked, killUntilGone } from '../../runtime/marked-processes.ts'
 
-/** Environment variable whose value is the root that a git process works on. */
+/** Environment variable whose value is the root that a git process works on, as `rootMarkOf` has it. */
 export const rootMark = 'BRANCHLINE_SYNC_ROOT'
 /** Environment variable whose value is the sync and the command that a git process belongs to. */
 export const runMark = 'BRANCHLINE_SYNC_RUN'
@@ -18,6 +19,15 @@ const maxKillRounds = 20
 
 /** Of this process; a sync that is started later has another, whatever its process id. */
 const thisSync = randomUUID()
+
+/**
+ * The value of `rootMark`. The path alone would not do: another sync that can be seen may have another volume at the
+ * same path, in a mount namespace of its own. A root that is absent is known by its path.
+ */
+export function rootMarkOf(root: string): string {
+  const found = statSync(root, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? root : `${found.dev}:${found.ino}:${root}`
+}
 
 /** The value of `runMark` for one command, all of whose processes are to be ended together. */
 export function createRun(): string {
@@ -31,9 +41,7 @@ export function isOfThisSync(environment: readonly string[]): boolean {
 
 /** Process ids of the git processes that work on the root, ours and those of an earlier sync. */
 export async function gitProcessesOf(root: string): Promise<number[]> {
-  return canFindMarked()
-    ? findMarked((environment) => isOfRoot(environment, root))
-    : descendantsOf(process.pid)
+  return canFindMarked() ? findMarked(isOfRoot(root)) : descendantsOf(process.pid)
 }
 
 /** Ends all git processes that work on the root, at once; returns how many there were at first. */
@@ -43,7 +51,8 @@ export async function killGitProcesses(root: string): Promise<number> {
 
 /** Ends those that work on the root for another sync than this one, which is dead; returns how many there were. */
 export async function killLeftGitProcesses(root: string): Promise<number> {
-  const find = () => findMarked((environment) => isOfRoot(environment, root) && !isOfThisSync(environment))
+  const isHere = isOfRoot(root)
+  const find = () => findMarked((environment) => isHere(environment) && !isOfThisSync(environment))
   return killUntilGone(find, maxKillRounds)
 }
 
@@ -61,8 +70,9 @@ export async function killHelpers(run: string): Promise<void> {
   )
 }
 
-function isOfRoot(environment: readonly string[], root: string): boolean {
-  return environment.includes(`${rootMark}=${root}`)
+function isOfRoot(root: string): (environment: readonly string[]) => boolean {
+  const entry = `${rootMark}=${rootMarkOf(root)}`
+  return (environment) => environment.includes(entry)
 }
 
 /**

@@ -30,7 +30,7 @@ export function createExechook(deps: {
   return async (commit, signal) => {
     const worktree = deps.worktreePath(commit)
     await using _lease = await holdWorktree({ sourcePath: worktree, owner: name })
-    const output = { stdout: createBoundedOutput(), stderr: createBoundedOutput() }
+    const output = { stdout: createBoundedOutput({ redact }), stderr: createBoundedOutput({ redact }) }
     log.info({ hash: commit, command, timeout_ms: timeoutMs }, 'running exechook')
     const end = await runProgram({
       command,
@@ -41,8 +41,8 @@ export function createExechook(deps: {
       signal,
       onOutput: (chunk, stream) => output[stream].add(chunk),
     })
-    const stdout = redact(output.stdout.text())
-    const stderr = redact(output.stderr.text())
+    const stdout = output.stdout.text()
+    const stderr = output.stderr.text()
     if (hasSucceeded(end)) {
       log.info({ hash: commit, stdout, stderr }, 'exechook succeeded')
       return

@@ -1,58 +1,66 @@
 // The file that keeps a gate's output for its commit. It is written as the output comes, so that a gate that hangs
 // can be watched; it is bounded, so that one that runs wild does not fill the volume that sync publishes on; and
-// there is a bounded number of such files.
+// there is a bounded number of such files. Whoever reads the volume reads it, so it holds no secrets.
 import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { HookError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { createBoundedOutput, leftOutNote } from './bounded-output.ts'
 
-/** One file holds this much from the beginning and the end below. Less: the output of a build does not fit. */
+/** One file holds about so much from the beginning and the end. Less: the output of a build does not fit. */
 const headBytes = 1024 * 1024
 const tailBytes = 32 * 1024
 /** Files of that many commits are kept. Fewer: yesterday's refusal is gone. More: up to 1 MiB more each. */
 const keptFiles = 100
 
 export interface GateOutput {
-  write(chunk: Buffer): void
+  /** Whole lines: a secret that lies across two calls is not recognised. */
+  write(lines: string): void
   /** Resolves when all is in the file. @throws HookError where it could not be written */
   close(): Promise<void>
 }
 
 /**
  * Replaces the file.
- * @param log told where files that are too many cannot be removed, which is nobody's failure
+ * @param output.redact replaces secrets in what the gate printed, for it may print its environment
+ * @param output.log told where files that are too many cannot be removed, which is nobody's failure
  * @throws HookError where it cannot be made
  */
-export async function openGateOutput(path: string, log: Logger): Promise<GateOutput> {
+export async function openGateOutput(output: {
+  path: string
+  redact: (text: string) => string
+  log: Logger
+}): Promise<GateOutput> {
+  const { path, redact, log } = output
   const folder = dirname(path)
   const file = await keeping(path, async () => {
     await mkdir(folder, { recursive: true, mode: 0o775 })
     return open(path, 'w', 0o644)
   })
-  const rest = createBoundedOutput({ headBytes: 0, tailBytes })
+  const rest = createBoundedOutput({ redact, headBytes: 0, tailBytes })
   let written = 0
   let writing: Promise<unknown> = Promise.resolve()
   let failure: unknown
 
-  const append = (chunk: Buffer): void => {
+  const append = (text: string): void => {
     writing = writing
-      .then(() => file.writeFile(chunk))
+      .then(() => file.writeFile(text))
       .catch((error) => {
         failure ??= error
       })
   }
 
   return {
-    write: (chunk) => {
-      const now = chunk.subarray(0, headBytes - written)
-      written += now.length
-      if (now.length > 0) append(now)
-      if (now.length < chunk.length) rest.add(chunk.subarray(now.length))
+    write: (lines) => {
+      // Of what only its end is told of, no more is looked through: a gate may print without end.
+      if (written >= headBytes) return rest.add(Buffer.from(lines))
+      const shown = redact(lines)
+      written += Buffer.byteLength(shown)
+      append(shown)
     },
     close: async () => {
-      if (rest.leftOut() > 0) append(Buffer.from(leftOutNote(rest.leftOut())))
-      append(rest.tail())
+      const { head, leftOutBytes, tail } = rest.ends()
+      append(`${head}${leftOutNote(leftOutBytes)}${tail}`)
       await writing
       await file.close()
       await keeping(path, async () => {

@@ -8,6 +8,7 @@ import type { Logger } from '../../runtime/log.ts'
 import { createBoundedOutput } from './bounded-output.ts'
 import { openGateOutput } from './gate-output.ts'
 import { describeEnd, endDetails, hasSucceeded, runProgram } from './run-program.ts'
+import { createWholeLines } from './whole-lines.ts'
 
 /** What the error quotes of the output's end. More would drown the error file; the rest is in the output file. */
 const quotedBytes = 4 * 1024
@@ -19,7 +20,7 @@ const quotedLines = 20
  * @param gate.environment what it finds in its environment, beside GITSYNC_HASH
  * @param gate.outputPath where its output goes as it comes; replaced at each run. The folder is the gate's own: its
  * oldest `.log` files are removed
- * @param gate.redact replaces secrets in what the error quotes, for a program may print its environment
+ * @param gate.redact replaces secrets in what is kept and quoted of its output, for it may print its environment
  * @throws GateError where it refuses, is ended by its timeout, or cannot be started
  * @throws HookError where its output cannot be kept, which says nothing of the commit
  * @throws the signal's reason, where that ended it
@@ -36,13 +37,20 @@ export async function runGate(gate: {
   log: Logger
 }): Promise<void> {
   const { command, commit, timeoutMs, outputPath } = gate
-  const output = await openGateOutput(outputPath, gate.log)
-  const quoted = createBoundedOutput({ headBytes: 0, tailBytes: quotedBytes })
-  const onOutput = (chunk: Buffer): void => {
-    output.write(chunk)
-    quoted.add(chunk)
+  const { redact } = gate
+  const output = await openGateOutput({ path: outputPath, redact, log: gate.log })
+  const quoted = createBoundedOutput({ redact, headBytes: 0, tailBytes: quotedBytes })
+  const onLines = (lines: string): void => {
+    output.write(lines)
+    quoted.add(Buffer.from(lines))
   }
+  const streams = {
+    stdout: createWholeLines({ redact, onLines }),
+    stderr: createWholeLines({ redact, onLines }),
+  }
+  const onOutput = (chunk: Buffer, stream: 'stdout' | 'stderr'): void => streams[stream].add(chunk)
   const [run] = await Promise.allSettled([runProgram({ ...gate, onOutput })])
+  for (const stream of Object.values(streams)) stream.end()
   const [keeping] = await Promise.allSettled([output.close()])
   if (run.status === 'rejected') throw run.reason
   const end = run.value
@@ -51,7 +59,8 @@ export async function runGate(gate: {
     return
   }
 
-  const lastLines = gate.redact(quoted.tail().toString()).trim().split('\n').slice(-quotedLines).join('\n')
+  const { head, tail } = quoted.ends()
+  const lastLines = `${head}${tail}`.trim().split('\n').slice(-quotedLines).join('\n')
   const printed = lastLines === '' ? 'It printed nothing.' : `Its last lines:\n${lastLines}\n`
   const kept = keeping.status === 'rejected' ? messageOf(keeping.reason) : `Its output is in ${outputPath}`
   const where = end.type === 'not_started' ? '' : ` ${printed} ${kept}.`

@@ -5,6 +5,7 @@
 // and a pipe that such a process keeps open does not hold up the return.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommitSha } from '../../runtime/ids.ts'
@@ -55,8 +56,13 @@ export async function runProgram(program: Program): Promise<ProgramEnd> {
   } catch (error) {
     return { type: 'not_started', reason: startFailure(error as NodeJS.ErrnoException, found.path) }
   }
+  if (!child.stdout) {
+    // For want of files it was given up before there were pipes, and says so only now.
+    const [error] = (await once(child, 'error')) as [NodeJS.ErrnoException]
+    return { type: 'not_started', reason: startFailure(error, found.path) }
+  }
   const outputs = [child.stdout as Socket, child.stderr as Socket]
-  child.stdout!.on('data', (chunk) => program.onOutput(chunk, 'stdout'))
+  child.stdout.on('data', (chunk) => program.onOutput(chunk, 'stdout'))
   child.stderr!.on('data', (chunk) => program.onOutput(chunk, 'stderr'))
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const end = await endOf(child, program, found.path, mark)

@@ -1,5 +1,6 @@
 // What the HTTP servers of a sync have in common: an address in git-sync's form, a start that says why it cannot
 // listen, and a stop that waits for no client. What they answer is in http-endpoint.ts and push-listener.ts.
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
@@ -17,6 +18,16 @@ export interface HttpServer {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** A client that has not sent its headers by then is closed. Longer: idle connections keep others out. */
+const headersTimeoutMs = 10_000
+/**
+ * Connections at once. More: strangers use up the files that git needs to be started. Fewer: probes and metrics of a
+ * busy cluster are turned away.
+ */
+const defaultMaxConnections = 256
+/** Of the files that may be open, so many of a hundred are for connections: the rest is for git and the root. */
+const connectionShare = 0.25
+
 /** What a client may take to send its request, where nothing else is said: Node's own default. */
 const defaultRequestTimeoutMs = 300_000
 
@@ -25,7 +36,7 @@ const defaultRequestTimeoutMs = 300_000
  * @param options.flag the option that it came from, for messages: `--http-bind`
  * @param options.requestTimeoutMs a request that is not whole by then gets a 408
  * @param options.log told of what goes wrong with the server after its start
- * @param options.maxConnections further ones are closed at once; default: no limit
+ * @param options.maxConnections further ones are closed at once; default 256, fewer where few files may be open
  * @throws ConfigError where `bind` is no address
  */
 export function createHttpServer(options: {
@@ -41,9 +52,9 @@ export function createHttpServer(options: {
   const server = createServer(
     {
       requestTimeout: requestTimeoutMs,
-      headersTimeout: Math.min(requestTimeoutMs, 60_000),
+      headersTimeout: Math.min(requestTimeoutMs, headersTimeoutMs),
       // How late a timeout may be noticed.
-      connectionsCheckingInterval: Math.min(requestTimeoutMs / 2, 10_000),
+      connectionsCheckingInterval: Math.min(requestTimeoutMs / 2, headersTimeoutMs / 2),
     },
     async (request, response) => {
       try {
@@ -54,7 +65,7 @@ export function createHttpServer(options: {
       }
     },
   )
-  if (options.maxConnections !== undefined) server.maxConnections = options.maxConnections
+  server.maxConnections = Math.min(options.maxConnections ?? defaultMaxConnections, filesForConnections())
 
   const stop = (): Promise<void> =>
     new Promise((resolve) => {
@@ -82,6 +93,20 @@ export function createHttpServer(options: {
     stop,
     [Symbol.asyncDispose]: stop,
   }
+}
+
+/** By the limit on open files of this process; Linux tells it in /proc. At least one. */
+function filesForConnections(): number {
+  let limits = ''
+  try {
+    limits = readFileSync('/proc/self/limits', 'utf8')
+  } catch {
+    // Elsewhere than on Linux; the default is below the usual limits.
+  }
+  const [, limit = 'unlimited'] = /^Max open files +(\S+)/m.exec(limits) ?? []
+  return limit === 'unlimited'
+    ? Number.POSITIVE_INFINITY
+    : Math.max(1, Math.floor(Number(limit) * connectionShare))
 }
 
 /** Ends a response with plain text, whose length is told: probes as old as HTTP/1.0 need no chunks. */

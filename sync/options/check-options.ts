@@ -1,6 +1,7 @@
 // What options must be to work, alone and together. The order is git-sync's, and so is the beginning of each message,
 // which people match on; the value and what is allowed are added to it. No message quotes a secret.
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
+import { misreadPassword } from '../credentials/split-url.ts'
 import { parseBindAddress } from '../http/bind-address.ts'
 import { parseGitConfigText } from './git-config-text.ts'
 import { formatGoDuration } from './go-values.ts'
@@ -63,6 +64,7 @@ function checkRepository(options: SyncOptions): void {
     if (options[name] === '') fail(`required flag: --${name} must be specified`)
   }
   if (repo.startsWith('-')) fail(`invalid flag: --repo must be a URL or a path, not ${JSON.stringify(repo)}`)
+  checkUserInfo('--repo', repo)
   if (given.branch !== '' && given.rev !== '' && given.rev !== 'HEAD') {
     fail(
       "deprecated flag combo: can't set --ref from deprecated --branch and --rev (one or the other is OK). Use --ref instead",
@@ -77,6 +79,14 @@ function checkRepository(options: SyncOptions): void {
   checkChoice('submodules', options.submodules)
   checkChoice('gitGc', options.gitGc)
   if (options.git === '') fail('invalid flag: --git must be a path or a name')
+}
+
+/** Neither part is quoted: which of it is the password cannot be told. */
+function checkUserInfo(what: string, url: string): void {
+  if (misreadPassword(url) === undefined) return
+  fail(
+    `invalid flag: ${what} has an @, but not where a user and password before a host end: percent-encode what is reserved in them (/ as %2F, ? as %3F, # as %23, @ as %40), and check host and port`,
+  )
 }
 
 function checkTimes(options: SyncOptions): void {
@@ -111,6 +121,7 @@ function checkHooks(options: SyncOptions): void {
     if (!['http:', 'https:'].includes(URL.parse(options.webhookUrl)?.protocol ?? '')) {
       fail('invalid flag: --webhook-url must be an http or https URL, such as http://localhost:8080/reload')
     }
+    checkUserInfo('--webhook-url', options.webhookUrl)
     if (!webhookMethod.test(method)) {
       fail(
         `invalid flag: --webhook-method must be an HTTP method, such as POST, not ${JSON.stringify(method)}`,
@@ -174,6 +185,7 @@ function checkCredentials({ credential }: SyncOptions): void {
   for (const [index, { url, username, password, passwordFile }] of credential.entries()) {
     const which = `(entry ${index + 1} of ${credential.length})`
     if (url === '') fail(`invalid flag: --credential URL must be specified ${which}`)
+    checkUserInfo(`--credential URL ${which}`, url)
     if (username === '') fail(`invalid flag: --credential username must be specified ${which}`)
     if (password === undefined && passwordFile === undefined) {
       fail(`invalid flag: --credential password or password-file must be specified ${which}`)

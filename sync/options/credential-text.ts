@@ -45,8 +45,10 @@ function readEntry(parsed: unknown): CredentialEntry {
     // Go takes the names of fields in any case, and null for a field that is not there.
     const name = fieldNames.find((known) => known === written.toLowerCase())
     if (name === undefined) {
+      // What is no name may be a URL with a password, where someone took the object for a table.
+      const shown = /^[a-z_-]+$/i.test(written) ? JSON.stringify(written) : '"…"'
       throw new InvalidInputError(
-        `unknown field ${JSON.stringify(written)}: an entry has ${fieldNames.join(', ')}.${didYouMean(written, fieldNames)}`,
+        `unknown field ${shown}: an entry has ${fieldNames.join(', ')}.${didYouMean(written, fieldNames)}`,
       )
     }
     if (value === null) continue

@@ -12,6 +12,15 @@ export interface GitConfigEntry {
 const escapes: Readonly<Record<string, string>> = { n: '\n', t: '\t', '"': '"', ',': ',', '\\': '\\' }
 
 /**
+ * A key as messages name it. Not quoted where it may be a part of a secret: the rest of a value with a comma that was
+ * not escaped, or a URL with a password (`url.<base>.insteadOf`).
+ * @param index of its pair, from 0
+ */
+export function nameOfKey(key: string, index: number): string {
+  return index === 0 && !key.includes('@') ? JSON.stringify(key) : `"…" (pair ${index + 1})`
+}
+
+/**
  * The pairs of a text, in its order; a comma at the end is allowed, an empty text has none. Spaces are kept.
  * @throws InvalidInputError that says what is wrong at which character, without any value
  */
@@ -56,9 +65,9 @@ export function parseGitConfigText(text: string): GitConfigEntry[] {
   function readKey(): string {
     if (text[at] === '"') {
       const key = readQuoted('a key')
-      if (at >= text.length) fail(`key ${JSON.stringify(key)}: no value: write key:value`)
+      if (at >= text.length) fail(`key ${nameOfKey(key, entries.length)}: no value: write key:value`)
       if (text[at] !== ':')
-        fail(`unexpected character after quoted key ${JSON.stringify(key)}: write a colon`)
+        fail(`unexpected character after quoted key ${nameOfKey(key, entries.length)}: write a colon`)
       at++
       return key
     }
@@ -71,9 +80,8 @@ export function parseGitConfigText(text: string): GitConfigEntry[] {
   }
 
   function readValue(key: string): string {
-    const name = JSON.stringify(key)
-    if (at >= text.length || text[at] === ',')
-      fail(`key ${name}: no value: write ${name}:"" for an empty one`)
+    const name = nameOfKey(key, entries.length)
+    if (at >= text.length || text[at] === ',') fail(`key ${name}: no value: write key:"" for an empty one`)
     if (text[at] !== '"') return readUntil(',')
     const value = readQuoted(`the value of ${name}`)
     if (at < text.length && text[at] !== ',') {

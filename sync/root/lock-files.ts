@@ -33,6 +33,7 @@ interface LockFile {
 /**
  * Removes the locks and temporary files of dead git processes; leaves those of living ones, and says so. Takes a
  * second where there is a lock that is younger than that, and otherwise what it takes to list `.git`.
+ * A `.git` that is a link is not looked into: what it leads to is not ours.
  * @param signal ends the waiting
  * @returns how many locks were removed
  * @throws the signal's reason, where that came before all have rested
@@ -42,7 +43,8 @@ export async function removeDeadLocks(
   log: Logger,
   signal: AbortSignal,
 ): Promise<number> {
-  const found = await findLeftovers(gitDir)
+  const place = await lstat(gitDir).catch(() => undefined)
+  const found = place?.isDirectory() === true ? await findLeftovers(gitDir) : []
   if (found.length === 0) return 0
   const locks = await lookAt(found.filter(isLock))
   const temporary = await lookAt(found.filter((path) => !isLock(path)))

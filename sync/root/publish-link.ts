@@ -1,7 +1,8 @@
 // The published link: the one thing that consumers rely on. It is relative, so that the volume may be mounted
 // elsewhere, and changed by renaming another link over it, so that every reader finds the old target or the new.
-import { lstat, mkdir, readlink, realpath, rename, rm, rmdir, symlink } from 'node:fs/promises'
+import { lstat, readlink, realpath, rename, rm, rmdir, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { makeFolders } from '../../runtime/files.ts'
 import { type CommitSha, isCommitSha } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 
@@ -27,7 +28,7 @@ export async function readPublishedLink(linkPath: string): Promise<Published | u
  * link's place is moved aside, never deleted: it may be somebody's.
  */
 export async function publishLink(linkPath: string, target: string, log: Logger): Promise<void> {
-  await mkdir(dirname(linkPath), { recursive: true, mode: 0o775 })
+  await makeFolders(dirname(linkPath), 0o775)
   const folder = await realpath(dirname(linkPath))
   const draft = join(folder, `.${basename(linkPath)}.tmp-link`)
   // A run that was killed between the next two steps leaves its draft; `symlink` would fail on it for ever.

@@ -1,7 +1,7 @@
 // Making a root usable that a killed run left, or that was damaged. Done before the first sync of a process and
 // again after each that failed. Nothing published is touched: the tree that the link names stays readable while
 // the repository is mended or made anew beside it, and the sync that follows repairs it in place.
-import { rm } from 'node:fs/promises'
+import { lstat, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exists } from '../../runtime/files.ts'
 import type { Logger } from '../../runtime/log.ts'
@@ -27,8 +27,12 @@ export async function recoverRoot(layout: Layout, git: Git, log: Logger): Promis
   return true
 }
 
-/** Without these git would not take the folder for a repository, and an interrupted `init` leaves some out. */
+/**
+ * Without these git would not take the folder for a repository, and an interrupted `init` leaves some out. A link to
+ * one is none: it leads out of the root, and what we remove in a repository must be ours.
+ */
 async function looksLikeRepository(layout: Layout): Promise<boolean> {
+  if (!(await lstat(layout.gitDir)).isDirectory()) return false
   const parts = ['objects', 'refs', 'HEAD'].map((name) => join(layout.gitDir, name))
   return (await Promise.all(parts.map(exists))).every(Boolean)
 }

@@ -6,7 +6,7 @@ import { takePidLock } from '../../runtime/pid-lock.ts'
 
 /** A root that is held for this sync. */
 export interface RootLock {
-  /** Rejects with a ConflictError when another sync has taken the root; otherwise never settles. */
+  /** Rejects with a ConflictError, `is_lost` in its details, when another sync has taken the root; otherwise never settles. */
   lost: Promise<never>
   /** May be called twice. */
   release(): Promise<void>
@@ -38,7 +38,7 @@ export async function takeRootLock(
       reject(
         new ConflictError(
           `another sync took ${root} while this one stood still: only one may write a root. End one of them, or give it a --root of its own`,
-          { details: { root } },
+          { details: { root, is_lost: true } },
         ),
       ),
     )

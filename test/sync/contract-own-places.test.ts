@@ -1,6 +1,6 @@
 // What has its place in the root by name, put out of the way by others: before a start, and while sync runs.
 import { execFileSync } from 'node:child_process'
-import { mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTestRepository, type TestRepository } from '../support/git-server.ts'
@@ -50,7 +50,9 @@ test('a root that is removed while it runs is made again, with all that is in it
   await using sync = start(root)
   const commit = await repository.commit({ 'a.txt': `${Math.random()}\n` })
   await publishes(join(root, 'current'), commit, sync)
-  await rm(root, { recursive: true })
+  // At once: it would be made again under the hands of whoever removes it file by file.
+  await rename(root, join(folder.path, 'gone'))
+  await rm(join(folder.path, 'gone'), { recursive: true })
   await becomesWhole(join(root, 'current'), commit, sync)
   const next = await repository.commit({ 'a.txt': `${Math.random()}\n` })
   await publishes(join(root, 'current'), next, sync)

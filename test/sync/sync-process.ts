@@ -22,9 +22,17 @@ export interface SyncProcess extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** Starts `branchline sync` in a process group of its own. */
-export function startSync(args: readonly string[], env: NodeJS.ProcessEnv = {}): SyncProcess {
-  const child = spawn(process.execPath, [programPath('sync'), ...args], {
+/**
+ * Starts `branchline sync` in a process group of its own.
+ * @param through a program that runs it in other surroundings, with its arguments
+ */
+export function startSync(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  through: readonly string[] = [],
+): SyncProcess {
+  const [program, ...rest] = [...through, process.execPath, programPath('sync'), ...args]
+  const child = spawn(program!, rest, {
     env: { PATH: process.env.PATH, HOME: tmpdir(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,

@@ -90,6 +90,28 @@ test.for<[string, AskpassServer['answer'], RegExp]>([
   expect(calls).toEqual(['error', 'success'])
 })
 
+test.for<[string, () => string]>([
+  ['a secret that is cut', () => `${'.'.repeat(190)}${user.password}-`],
+  ['a secret that nobody told us', () => `error: password=${'leaked'.repeat(50)}`],
+  ['one in JSON', () => `{"access_token": "${'leaked'.repeat(50)}"}`],
+])('of an answer with another status nothing secret is quoted: %s', async ([, body]) => {
+  const credentials = await credentialsAt(server.origin)
+  await credentials.environment(noSignal)
+  server.answer = { status: 500, body: body() }
+  const error = await credentials.environment(noSignal).catch((thrown: unknown) => thrown)
+  expect(String(error)).toContain('status 500')
+  expect(credentials.redact(String(error))).not.toMatch(/leak|pass=w|pass=/)
+})
+
+test.for(['http://me:my/secret@host/', 'http://me:/secret@host/', 'htp://host/?token=secret'])(
+  'the URL %s is refused without being quoted',
+  async (url) => {
+    const error = await credentialsAt(url).catch((thrown: unknown) => thrown)
+    expect(String(error)).toContain('--askpass-url must be a URL that begins with http')
+    expect(String(error)).not.toContain('secret')
+  },
+)
+
 test('a server that is not there fails the sync, without the URL’s secrets', async () => {
   const credentials = await credentialsAt('http://me:my-secret@127.0.0.1:1/ask')
   const error = await credentials.environment(noSignal).catch((thrown: unknown) => thrown)

@@ -124,7 +124,7 @@ test.for<[string, Parameters<typeof credentialsFor>[0], string]>([
   [
     'a credential for a host without a scheme',
     { repo: 'https://e.test/x', credential: [{ url: 'v:hunter2@host', username: 'v', password: 'hunter2' }] },
-    '"v:REDACTED@host"',
+    '"host"',
   ],
   [
     'an askpass URL that is none',

@@ -126,11 +126,11 @@ test.for<[string, () => Parameters<typeof app>[0], GithubServer['failure'], RegE
   [
     'a status of success that is another',
     () => ({}),
-    { status: 200, body: '{"token":"ghs_x"}' },
-    /status 200/,
+    { status: 200, body: '{"token":"ghs_leaked"}' },
+    /status 200, without a message\./,
   ],
   ['an answer without a token', () => ({}), { status: 201, body: '{}' }, /not with token and expires_at/],
-  ['an answer that is no JSON', () => ({}), { status: 502, body: '<html>' }, /status 502, "<html>"/],
+  ['an answer that is no JSON', () => ({}), { status: 502, body: '<html>' }, /status 502, without a message/],
   [
     'a server that is not there',
     () => ({ baseUrl: 'http://127.0.0.1:1' }),
@@ -143,5 +143,6 @@ test.for<[string, () => Parameters<typeof app>[0], GithubServer['failure'], RegE
   const error = await credentials.environment(noSignal).catch((thrown: unknown) => thrown)
   expect(error).toBeInstanceOf(CredentialsError)
   expect(String(error)).toMatch(words)
+  expect(String(error)).not.toContain('ghs_')
   expect(renewals).toEqual(['error'])
 })

@@ -66,6 +66,12 @@ test('a password of up to three letters is hidden where it stands as one, and wo
   expect(redactorOf('').redact('an empty one changes nothing')).toBe('an empty one changes nothing')
 })
 
+test('a password of up to three letters is hidden in an environment that a program prints', () => {
+  const { redact } = redactorOf('abc')
+  const names = ['GITSYNC_PASSWORD', 'GIT_SYNC_PASSWORD', 'BRANCHLINE_SYNC_PASSWORD_10', 'GIT_CONFIG_VALUE_0']
+  for (const name of names) expect(redact(`${name}=abc\nX=abc`)).toBe(`${name}=REDACTED\nX=abc`)
+})
+
 test('each line of a private key is hidden, in whatever it is quoted', () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const pem = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()

@@ -233,3 +233,52 @@ test('a password that git is given by --git-config stays secret, below the root 
   expect(findIn(sync.stderr() + sync.stdout(), [password])).toEqual([])
   expect([...found]).toEqual([])
 })
+
+test.for(['/', '?', '#'])(
+  'a password with an unencoded %s in --repo is refused, and nowhere',
+  async (reserved) => {
+    await using root = await temporaryFolder()
+    const secret = 'ssS3cret'
+    await using sync = startSync([
+      ...['--repo', `http://user:pa${reserved}${secret}@localhost/r`, '--root', root.path],
+      ...['--error-file', 'error.json', '-v', '9', '--one-time'],
+    ])
+    expect(await sync.exit).toBe(1)
+    expect(sync.stderr()).toContain('percent-encode')
+    const files = await allFiles(root.path)
+    expect(files).toContain('percent-encode')
+    expect(findIn(files + sync.stderr() + sync.stdout(), [secret, 'user:pa'])).toEqual([])
+  },
+)
+
+test('gate and exechook that print their environment put no secret into log or file', async () => {
+  await using repository = await createTestRepository()
+  await using root = await temporaryFolder()
+  await using programs = await temporaryFolder()
+  const program = join(programs.path, 'prints')
+  await writeFile(program, '#!/bin/sh\nenv\nenv >&2\ntest -e "$0.passes"\n', { mode: 0o755 })
+  const secrets = {
+    GITSYNC_PASSWORD: 'loses-password',
+    GIT_SYNC_PASSWORD: 'wins-password',
+    GITSYNC_GIT_CONFIG: 'http.extraHeader:loses-header',
+    GIT_SYNC_GIT_CONFIG: 'http.extraHeader:wins-header',
+    GITSYNC_LISTEN_SECRET: 'listen-secret',
+    GITSYNC_CREDENTIAL: '{"url":"https://h","username":"u","password":"row-password"}',
+  }
+  const words = Object.values(secrets).flatMap((text) => text.match(/\w+-(?:password|header|secret)/g) ?? [])
+  await using sync = startSync(
+    [
+      ...['--root', root.path, '--link', 'current', '--ref', 'main', '--error-file', 'error.json', '-v', '9'],
+      ...['--repo', repository.url, '--username', username, '--gate-command', program],
+      ...['--gate-backoff', '1s', '--exechook-command', program, '--period', '50ms', '--max-failures', '-1'],
+    ],
+    secrets,
+  )
+  await sync.logged('commit refused by the gate')
+  await writeFile(`${program}.passes`, '')
+  await sync.logged('exechook succeeded')
+  const written = (await allFiles(root.path)) + sync.stderr()
+  expect(written).toContain('BRANCHLINE_SYNC_PASSWORD_0=REDACTED')
+  expect(words).toHaveLength(6)
+  expect(findIn(written, words)).toEqual([])
+})

@@ -47,6 +47,17 @@ test.for(['key', 'a.', 'a.1b', 'a_b.c', 'a.b\nc.d', ''])('the key %j is refused'
   expect(() => gitConfigVariables([{ key, value: 'hunter2' }], {})).not.toThrow('hunter2')
 })
 
+test('a key that may be the rest of a value with a comma is not quoted, nor one with a password', () => {
+  const first = { key: 'http.extraHeader', value: 'Cookie: a=b' }
+  for (const entries of [
+    [first, { key: 'hunter2', value: 'x' }],
+    [{ key: 'url https://u:hunter2@h', value: '' }],
+  ]) {
+    expect(() => gitConfigVariables(entries, {})).toThrow(ConfigError)
+    expect(() => gitConfigVariables(entries, {})).not.toThrow('hunter2')
+  }
+})
+
 // Keys that the library which runs git takes for an attack, where it does not know who set them.
 const dangerous = [
   ...[

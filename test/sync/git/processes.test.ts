@@ -14,6 +14,7 @@ import {
   killGitProcesses,
   killLeftGitProcesses,
   rootMark,
+  rootMarkOf,
   runMark,
 } from '../../../sync/git/processes.ts'
 import { recoverRoot } from '../../../sync/root/recover.ts'
@@ -108,8 +109,13 @@ test('a recovery ends what another sync left, and nothing that this one has at w
   await using root = await temporaryFolder()
   const deps = await createSyncDeps({ root: root.path, repo: repository.url })
   const own = await startWaiting(root.path)
-  const left = spawn('sleep', ['1000'], { env: { [rootMark]: root.path, [runMark]: 'another.1' } })
-  const elsewhere = spawn('sleep', ['1000'], { env: { [rootMark]: `${root.path}/other` } })
+  const left = spawn('sleep', ['1000'], {
+    env: { [rootMark]: rootMarkOf(root.path), [runMark]: 'another.1' },
+  })
+  // As the sync of another volume at the same path has it, in a mount namespace of its own.
+  await using volume = await temporaryFolder()
+  const otherMark = rootMarkOf(volume.path).replace(volume.path, root.path)
+  const elsewhere = spawn('sleep', ['1000'], { env: { [rootMark]: otherMark, [runMark]: 'another.2' } })
   try {
     const exited = once(left, 'exit')
     await eventually('the left one', async () => (await gitProcessesOf(root.path)).includes(left.pid!))

@@ -86,6 +86,32 @@ test('an exechook that prints its environment puts no secret into log or error',
   expect(JSON.stringify([error.message, error.details, fails.text()])).not.toContain('hunter2')
 })
 
+test('of a secret that lies where the output of an exechook is cut, nothing is told', async () => {
+  await using folder = await makeFolder()
+  const secret = 'a-secret-of-some-length'
+  const { log, text } = captureLog()
+  const run = createExechook({
+    name: 'exechook',
+    command: './hook',
+    timeoutMs: 30_000,
+    environment: { ...environment, SECRET: secret },
+    worktreePath: () => folder.path,
+    redact: (output) => output.replaceAll(secret, 'REDACTED'),
+    log,
+  })
+  for (let drift = 0; drift < 4; drift += 1) {
+    await folder.script(
+      'hook',
+      `printf '${'.'.repeat(drift * 7)}'`,
+      'yes "<<< $SECRET" | head -n 20000',
+      `printf '${'.'.repeat(drift * 5)}'`,
+    )
+    await run(commitA, never)
+  }
+  expect(text()).toContain('bytes left out')
+  expect(text()).not.toMatch(/a-se|secr|of-some|length/)
+})
+
 test('a worktree is held as long as its exechook runs', async () => {
   await using folder = await makeFolder()
   const worktree = join(folder.path, worktreesFolder, commitA)

@@ -8,6 +8,8 @@ import { createGateMemory, runGate } from '../../../sync/hooks/gate.ts'
 import { eventually } from '../../support/eventually.ts'
 import { captureLog, commitA, commitB, environment, type Folder, makeFolder, never } from './hook-fixtures.ts'
 
+const longSecret = 'a-secret-of-some-length'
+const longSecretParts = /a-se|secr|of-some|length/
 const outputName = `.gate/${commitA}.log`
 
 function gate(
@@ -19,9 +21,9 @@ function gate(
     timeoutMs: options.timeoutMs ?? 30_000,
     commit: commitA,
     worktree: folder.path,
-    environment: { ...environment, SECRET: 'hunter2' },
+    environment: { ...environment, SECRET: 'hunter2', LONG: longSecret },
     outputPath: join(folder.path, outputName),
-    redact: (text) => text.replaceAll('hunter2', 'REDACTED'),
+    redact: (text) => text.replaceAll('hunter2', 'REDACTED').replaceAll(longSecret, 'REDACTED'),
     signal: options.signal ?? never,
     log: options.log ?? captureLog().log,
   })
@@ -152,6 +154,40 @@ describe('the output of a gate', () => {
     const error = await refusalOf(gate(folder))
     expect(error.message).toContain('SECRET=REDACTED')
     expect(error.message).not.toContain('hunter2')
+  })
+
+  test('has no part of a secret in the error, wherever its beginning is cut off', async () => {
+    await using folder = await makeFolder()
+    for (let length = 4_075; length < 4_106; length += 6) {
+      await folder.script(
+        'gate',
+        'printf "token=$LONG"',
+        `head -c ${length} /dev/zero | tr '\\0' x`,
+        'exit 1',
+      )
+      const error = await refusalOf(gate(folder))
+      expect(error.message).not.toMatch(longSecretParts)
+      await folder.script('gate', 'printf "token=$LONG"', `head -c ${length + 16 * 1024} /dev/zero`, 'exit 1')
+      expect((await refusalOf(gate(folder))).message).not.toMatch(longSecretParts)
+    }
+  })
+
+  test('has no secret in its file, in whatever pieces it was printed, at its beginning and at its end', async () => {
+    await using folder = await makeFolder()
+    await folder.script(
+      'gate',
+      'echo "token=$SECRET"',
+      'printf a-secret-; sleep 0.1; echo amid >&2; sleep 0.1; echo of-some-length.',
+      "head -c 1200000 /dev/zero | tr '\\0' x",
+      'i=0; while [ $i -lt 3000 ]; do echo "$i $LONG"; i=$((i + 1)); done',
+      'printf "last $LONG"',
+    )
+    await gate(folder)
+    const output = (await folder.read(outputName))!
+    expect(output).toMatch(/^token=REDACTED\namid\nREDACTED\.\nx+/)
+    expect(output).toMatch(/bytes left out …\n.*\n2999 REDACTED\nlast REDACTED$/s)
+    expect(output).not.toMatch(longSecretParts)
+    expect(output).not.toContain('hunter2')
   })
 
   test('is kept for the hundred latest commits', async () => {

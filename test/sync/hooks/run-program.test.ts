@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, mkdir, realpath, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -192,3 +194,25 @@ describe('how a program ends', () => {
     expect([stdout.length, stderr.length]).toEqual([3_000_000, 2_000_000])
   })
 })
+
+test.runIf(process.platform === 'linux')(
+  'without a file to spare it is not started, and says so',
+  async () => {
+    await using folder = await makeFolder()
+    await folder.script('hook', 'true')
+    const limit = (soft: string): string => `prlimit --pid ${process.pid} --nofile=${soft}:`
+    // It takes a process that runs already to give back what it takes to start one.
+    const before = `before=$(prlimit --pid ${process.pid} --nofile --output=SOFT --noheadings)`
+    const giver = spawn('sh', ['-c', `${before}; ${limit('1')}; echo; read _; ${limit('$before')}`])
+    const closed = once(giver, 'close')
+    try {
+      await once(giver.stdout, 'data')
+      const { end } = await run(folder.path, './hook')
+      expect(end).toMatchObject({ type: 'not_started', reason: expect.stringContaining('EMFILE') })
+    } finally {
+      giver.stdin.end('\n')
+      await closed
+    }
+    expect((await run(folder.path, './hook')).end).toEqual({ type: 'exited', exitCode: 0 })
+  },
+)

@@ -170,6 +170,16 @@ test.for<[readonly string[], NodeJS.ProcessEnv]>([
   [['--webhook-url=http://u', '--webhook-method='], {}],
   [['--webhook-method=not one', '--http-bind='], {}],
   [['--period=10ms', '--sync-timeout=10ms', '--init-period=10ms'], {}],
+  ...[
+    ...['http://host/x@v1', 'https://host:8080/@scope/x', 'http://[::1]:80/x@y', 'http://u:p@h/x@y'],
+    ...[
+      'https://u:p%2Fq@host:1/x',
+      'https://token@host/x?y#z',
+      'git@host:a@b',
+      '/srv/a:b@c',
+      'ssh://h:x/y@z',
+    ],
+  ].map((repo): [string[], object] => [[`--repo=${repo}`], {}]),
   [['--repo=git@example.com:x.git', '--username=u', '--password-file=f'], {}],
   [['--branch=b', '--rev=HEAD'], {}],
   [github, {}],
@@ -203,6 +213,18 @@ test('no refusal quotes a secret', () => {
     [[], { GITSYNC_PASWORD: secret }],
     [[`--webhook-url=ftp://me:${secret}@host/`]],
     [['--username=u', `--repo=https://me:${secret}@example.com/x`], { GITSYNC_PASSWORD: secret }],
+    ...['/', '?', '#', '/@', '#/'].map((reserved): [string[]] => [
+      [`--repo=http://me:pa${reserved}${secret}@example.com/x`],
+    ]),
+    [[`--repo=http://me:/${secret}@example.com/x`]],
+    [[`--repo=http://me:p@ss:wo/${secret}@example.com/x`]],
+    [[`--repo=http://me:123456/${secret}@example.com/x`]],
+    [[`--repo=http://me:${secret}@example.com:port/x`]],
+    [[`--webhook-url=http://me:/${secret}@host/`]],
+    [[`--credential={"url":"http://me:pa/${secret}@h","username":"n","password":"p"}`]],
+    [[`--credential={"https://me:${secret}@h":"p"}`]],
+    [[`--git-config=http.extraHeader:a,${secret}:`]],
+    [[`--git-config="url.https://me:${secret}@h/.insteadOf"`]],
     [[], { GITSYNC_PASSWORD: secret }],
   ]
   for (const [argv, env] of attempts) {

@@ -2,10 +2,22 @@
 // readable all the while, and the commit after it arrives too.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises'
+import {
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { gitProcessesOf, rootMark } from '../../../sync/git/processes.ts'
+import { gitProcessesOf, rootMark, rootMarkOf } from '../../../sync/git/processes.ts'
 import { cleanUp, type SyncDeps, syncOnce } from '../../../sync/sync-once.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createTestRepository, git, type TestRepository } from '../../support/git-server.ts'
@@ -135,6 +147,25 @@ test('what stood in the place of the link is moved aside, not lost', async () =>
   expect(await readFile(join(root.path, 'current.before-sync', 'mine.txt'), 'utf8')).toBe('precious')
 })
 
+test('a .git that is a link is replaced, and what it leads to is left alone', async () => {
+  await using root = await temporaryFolder()
+  await using elsewhere = await temporaryFolder()
+  const deps = await createSyncDeps({ root: root.path, repo: repository.url })
+  await sync(deps)
+  await git(root.path, ['init', '--quiet', elsewhere.path])
+  const lock = join(elsewhere.path, '.git', 'composer.lock')
+  await writeFile(lock, '')
+  await utimes(lock, 1, 1)
+  for (const target of [elsewhere.path, join(elsewhere.path, '.git')]) {
+    await rm(deps.layout.gitDir, { recursive: true })
+    await symlink(target, deps.layout.gitDir)
+    await sync(deps)
+    expect((await lstat(deps.layout.gitDir)).isDirectory()).toBe(true)
+    expect(existsSync(lock)).toBe(true)
+    await expectWhole(root.path)
+  }
+})
+
 test('a lock file that a living process has open is left to it', async () => {
   await using root = await temporaryFolder()
   const deps = await createSyncDeps({ root: root.path, repo: repository.url })
@@ -156,7 +187,7 @@ test('a git process that a killed sync left running is ended before the root is 
   const deps = await createSyncDeps({ root: root.path, repo: repository.url })
   const orphan = spawn('git', ['cat-file', '--batch'], {
     cwd: repository.clone,
-    env: { ...process.env, [rootMark]: root.path },
+    env: { ...process.env, [rootMark]: rootMarkOf(root.path) },
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const exited = new Promise((resolve) => orphan.once('exit', (_code, signal) => resolve(signal)))
