@@ -4,11 +4,11 @@
 // second. Whoever finds a lock of another namespace watches it; one that rests for 1.5 s is a dead holder's, so that
 // a restarted container begins at most that much after its predecessor's last sign of life. No clocks of
 // two machines are compared: the watcher counts for itself, beginning with the age that the file system tells.
-import { randomUUID } from 'node:crypto'
 import { link, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { processNamespace } from './process-namespace.ts'
 import { processStartTime } from './process-start.ts'
+import { uniqueName } from './unique-name.ts'
 
 export interface PidLock extends AsyncDisposable {
   /** Aborted when another holder has it: this process stood still for so long that it passed for dead. */
@@ -91,7 +91,7 @@ export async function takePidLock(
 
 /** Makes the lock where there is none. @returns when that was by the file system's clock, in milliseconds */
 async function place(path: string, text: string): Promise<{ isOurs: boolean; at: number }> {
-  const draft = `${path}.${randomUUID()}`
+  const draft = `${path}.${uniqueName()}`
   try {
     await writeFile(draft, text)
     const at = (await stat(draft)).mtimeMs
@@ -178,7 +178,7 @@ async function watchHolder(
 
 /** Removes the lock that was judged; where it is another's by now, or gave a sign of life, puts it back. */
 async function discard(path: string, judged: Found): Promise<void> {
-  const aside = `${path}.${randomUUID()}`
+  const aside = `${path}.${uniqueName()}`
   try {
     await rename(path, aside)
   } catch {

@@ -39,7 +39,8 @@ export function createAfterSync(deps: {
     const isNews = commit !== undefined && (isChanged || isRepaired || isFirst)
     const wasReady = report.isReady()
     if (isNews) {
-      hooks.published(commit, isRepaired)
+      // What was only put back has been told by then.
+      if (isChanged || isFirst) hooks.published(commit, isRepaired)
       owed.touch = true
       owed.commitTime = deps.isMeasured
       isFirst = false
@@ -62,7 +63,7 @@ export function createAfterSync(deps: {
       })
     }
     if (commit !== undefined && !deps.oneTime) {
-      if (isRepaired) guard.forgetAccepted(commit)
+      if (isChanged && isRepaired) guard.forgetAccepted(commit)
       await attempt('could not watch the published files', () => guard.follow(commit))
     }
     await attempt('cleanup failed', () =>
@@ -78,7 +79,7 @@ export function createAfterSync(deps: {
         owed.commitTime = false
       })
     }
-    if (deps.oneTime) log.info({ commit_sha: commit ?? null }, 'exiting after one sync')
+    if (deps.oneTime && refused === undefined) log.info({ commit_sha: commit }, 'exiting after one sync')
     else if (commit === deps.ref) log.info('ref appears to be a git hash, no further sync needed')
   }
 }

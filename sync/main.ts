@@ -66,11 +66,12 @@ async function runLogged(): Promise<number> {
 }
 
 async function main(destination: { write(line: string): void }): Promise<number> {
-  keepMemorySmall()
   for (const signal of ignoredSignals) process.on(signal, () => {})
   const request = readArguments()
   if (typeof request === 'number') return request
   const { options } = request
+  // One sync ends before its memory is worth the 4 ms.
+  if (!options.oneTime) keepMemorySmall()
   const logOf = (name: string) => createLogger(name, { level: logLevelOf(options.verbose), destination })
   const log = logOf('sync')
   // Whatever the caller's: consumers in other containers must be able to read what is published.

@@ -59,6 +59,8 @@ export interface SyncDeps {
   beforePublish: (commit: CommitSha) => Promise<void>
   /** The refusal of the commit that still stands: it need not be tried again yet. */
   refusalOf: (commit: string) => Refusal | undefined
+  /** Told when published files were put back, whatever comes of the rest of the pass. */
+  onRepaired: (commit: CommitSha) => void
   /** Told when files are to be checked out, whatever comes of it. */
   onUpdateRequired: () => void
   onPhase: (phase: Phase, durationMs: number) => void
@@ -174,7 +176,7 @@ async function heal(deps: SyncDeps, published: Published | undefined, reason: Pa
   deps.log.warn({ commit_sha: published.commit, paths: paths.slice(0, 10) }, 'repairing the published files')
   try {
     const isRestored = await timed(deps, 'checkout', () => restore(deps, published))
-    if (isRestored) deps.onUpdateRequired()
+    if (isRestored) deps.onRepaired(published.commit)
     return isRestored
   } catch (error) {
     // The repository may lack what the tree is made of: then the fetch brings it, or another commit.

@@ -21,10 +21,14 @@ export interface SyncReport {
   failed(error: unknown, message: string, isLogged?: boolean): Promise<void>
 }
 
-/** @param deps.errorFile absolute; undefined: none is wanted */
+/**
+ * @param deps.errorFile absolute; undefined: none is wanted
+ * @param deps.publishedAt when the link was last changed, by whomever; ISO 8601
+ */
 export function createSyncReport(deps: {
   ref: string
   errorFile: string | undefined
+  publishedAt: () => Promise<string | null>
   redact: (text: string) => string
   metrics: SyncMetrics
   clock: Clock
@@ -74,7 +78,7 @@ export function createSyncReport(deps: {
     const isNew = error !== toldRefusal
     if (isNew) {
       toldRefusal = error
-      metrics.syncFinished('error', durationMs / 1_000)
+      metrics.syncRefused(durationMs / 1_000)
       metrics.gate('refused')
       const { output_path: outputPath } = error.details
       status.gate = {
@@ -94,6 +98,7 @@ export function createSyncReport(deps: {
     passEnded: async (result, isNews, durationMs) => {
       status.commit_sha = result.commit ?? null
       if (result.isChanged) status.published_at = now()
+      else if (result.commit !== undefined) status.published_at ??= await deps.publishedAt()
       if (result.commit !== undefined && !status.ready) {
         status.ready = true
         metrics.becameReady()

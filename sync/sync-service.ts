@@ -20,6 +20,7 @@ import { createOptionRedactor } from './option-secrets.ts'
 import { type SyncOptions, secretVariables } from './options/options.ts'
 import { createLayout, defaultLink } from './root/layout.ts'
 import { clearOwnPlaces } from './root/own-places.ts'
+import { publishedAt } from './root/publish-link.ts'
 import { takeRootLock } from './root/root-lock.ts'
 import { createTreeGuard } from './root/tree-guard.ts'
 import { setTouchFile } from './status-files.ts'
@@ -95,6 +96,7 @@ export async function createSyncService(deps: {
   const report = createSyncReport({
     ref: options.ref,
     errorFile: layout.errorFile,
+    publishedAt: async () => (await publishedAt(layout.linkPath))?.toISOString() ?? null,
     redact,
     metrics,
     clock,
@@ -136,6 +138,11 @@ export async function createSyncService(deps: {
       findDamage: (published, isThorough) => guard.findDamage(published, git, isThorough),
       refusalOf: hooks.refusalOf,
       beforePublish: (commit) => deadline.suspended(() => hooks.beforePublish(commit, stopping.signal)),
+      onRepaired: (commit) => {
+        metrics.updateRequired()
+        guard.forgetAccepted(commit)
+        hooks.published(commit, true)
+      },
       onUpdateRequired: metrics.updateRequired,
       onPhase: (phase, durationMs) => metrics.phase(phase, durationMs / 1_000),
       onFetch: ({ bytes, durationMs }) => metrics.fetched({ bytes, seconds: durationMs / 1_000 }),
@@ -202,7 +209,9 @@ export async function createSyncService(deps: {
     if (lock === undefined) return 'stopped'
     await using servers = new AsyncDisposableStack()
     servers.defer(lock.release)
-    servers.defer(async () => void (await killGitProcesses(root)))
+    /** Then every git has ended by itself, with its helpers: it costs 4 ms to look for more. */
+    let isDone = false
+    servers.defer(async () => void ((isDone && !stopping.signal.aborted) || (await killGitProcesses(root))))
     servers.defer(guard.stop)
     servers.defer(hooks.stop)
     await prepareRoot()
@@ -211,6 +220,7 @@ export async function createSyncService(deps: {
     await startHttpServers({ ...http, running: servers })
     servers.defer(loop.stop)
     const end = await Promise.race([loop.start(), announce(), lock.lost])
+    isDone = end === 'one_time'
     if (end === 'one_time' && !(await hooks.settled())) return 'hook_failed'
     return end
   }

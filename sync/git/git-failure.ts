@@ -19,8 +19,7 @@ const failureKinds: readonly FailureKind[] = [
   },
   {
     kind: 'ssh_key',
-    pattern:
-      /permission denied \([^)]*publickey|load key .*|identity file .* not accessible|too many authentication failures/i,
+    pattern: /permission denied \([^)]*publickey|load key .*|too many authentication failures/i,
     remedy:
       'Check that --ssh-key-file names a private key that this user may read, without a passphrase, and that its public half may read the repository',
   },

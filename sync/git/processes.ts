@@ -4,10 +4,10 @@
 // command of one sync from another. Where no marks can be read (elsewhere than on Linux) this process's descendants
 // take their place: runs are not told apart there, and what a killed sync left running is not found.
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { canFindMarked, findMarked, killUntilGone } from '../../runtime/marked-processes.ts'
+import { uniqueName } from '../../runtime/unique-name.ts'
 
 /** Environment variable whose value is the root that a git process works on, as `rootMarkOf` has it. */
 export const rootMark = 'BRANCHLINE_SYNC_ROOT'
@@ -18,7 +18,7 @@ export const runMark = 'BRANCHLINE_SYNC_RUN'
 const maxKillRounds = 20
 
 /** Of this process; a sync that is started later has another, whatever its process id. */
-const thisSync = randomUUID()
+const thisSync = uniqueName()
 
 /**
  * The value of `rootMark`. The path alone would not do: another sync that can be seen may have another volume at the
@@ -31,7 +31,7 @@ export function rootMarkOf(root: string): string {
 
 /** The value of `runMark` for one command, all of whose processes are to be ended together. */
 export function createRun(): string {
-  return `${thisSync}.${randomUUID()}`
+  return `${thisSync}.${uniqueName()}`
 }
 
 /** Whether a process with this environment belongs to a command of this very sync. */

@@ -37,7 +37,7 @@ async function findByName(command: string, worktree: string, pathVariable: strin
 async function whyNotRun(path: string): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined) {
-    return `there is no file ${path}. Check the path; one that does not begin with / is taken from the worktree, so the file must be in the commit`
+    return `there is no file ${path}. Check the path: it is one path without arguments; one that does not begin with / is taken from the worktree, so the file must be in the commit`
   }
   if (found.isDirectory()) return `${path} is a folder`
   const isExecutable = await access(path, constants.X_OK).then(

@@ -61,9 +61,9 @@ export async function runGate(gate: {
 
   const { head, tail } = quoted.ends()
   const lastLines = `${head}${tail}`.trim().split('\n').slice(-quotedLines).join('\n')
-  const printed = lastLines === '' ? 'It printed nothing.' : `Its last lines:\n${lastLines}\n`
+  const printed = lastLines === '' ? 'It printed nothing. ' : `Its last lines:\n${lastLines}\n`
   const kept = keeping.status === 'rejected' ? messageOf(keeping.reason) : `Its output is in ${outputPath}`
-  const where = end.type === 'not_started' ? '' : ` ${printed} ${kept}.`
+  const where = end.type === 'not_started' ? '' : ` ${printed}${kept}.`
   throw new GateError(
     `the gate ${command} did not let commit ${commit} pass: it ${describeEnd(end, timeoutMs)}.${where} What was published before stays published`,
     { details: { hash: commit, command, output_path: outputPath, ...endDetails(end) } },

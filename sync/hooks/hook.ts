@@ -56,7 +56,10 @@ export function createHook(deps: {
       await deps.run(commit, stopping.signal)
     } catch (error) {
       if (stopping.signal.aborted) return 'stopped'
-      log.error({ error: messageOf(error), hash: commit, retry_ms: deps.backoffMs }, 'hook failed')
+      log.error(
+        { error: messageOf(error), hash: commit, ...(!deps.isOneTime && { retry_ms: deps.backoffMs }) },
+        'hook failed',
+      )
       deps.onRun('error')
       await deps.onError?.(error, 'hook failed')
       return 'failed'

@@ -124,6 +124,10 @@ export async function createMetrics(deps: { clock: Clock }): Promise<MetricsRegi
       lastSuccess = deps.clock.now()
       successTime.set(lastSuccess / 1_000)
     },
+    syncRefused: (seconds) => {
+      syncDuration.observe({ status: 'error' }, seconds)
+      syncs.inc({ status: 'error' })
+    },
     updateRequired: () => updates.inc(),
     askpassCalled: (status) => askpass.inc({ status }),
     githubTokenRefreshed: (status) => tokens.inc({ status }),

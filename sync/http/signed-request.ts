@@ -88,9 +88,10 @@ function isForm(request: IncomingMessage): boolean {
   return /^application\/x-www-form-urlencoded\b/i.test(request.headers['content-type'] ?? '')
 }
 
-/** All of the body, or the field `payload` of a form. */
+/** All of the body, or the field `payload` of a form. curl calls JSON a form too, unless it is told. */
 function payloadOf(request: IncomingMessage, body: string): string | undefined {
-  return isForm(request) ? (new URLSearchParams(body).get('payload') ?? undefined) : body
+  if (!isForm(request) || body.startsWith('{')) return body
+  return new URLSearchParams(body).get('payload') ?? undefined
 }
 
 function wanted({ schemes, name }: PushProvider): string {

@@ -15,6 +15,8 @@ export type GateStatus = 'passed' | 'refused'
 export interface SyncMetrics {
   /** After each pass; also counts the failures in a row, and notes the time of a pass that succeeded. */
   syncFinished(status: SyncOutcome, seconds: number): void
+  /** After a pass that came upon a commit which the gate newly refused: an error, but the syncs do not fail. */
+  syncRefused(seconds: number): void
   /** The remote has another commit than is published, or this is the first pass of the process. */
   updateRequired(): void
   askpassCalled(status: CallStatus): void
@@ -35,6 +37,7 @@ export interface SyncMetrics {
 /** Where metrics are off. */
 export const noMetrics: SyncMetrics = {
   syncFinished: () => {},
+  syncRefused: () => {},
   updateRequired: () => {},
   askpassCalled: () => {},
   githubTokenRefreshed: () => {},

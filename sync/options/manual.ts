@@ -72,7 +72,7 @@ function deprecatedEntry(row: DeprecatedRow): string[] {
   const variable = row.env === undefined ? '' : `, $${row.env}`
   return [
     `${bodyIndent}--${row.flag}${value}${variable}`,
-    ...wrap(`${asSentence(row.help)} Instead: ${row.advice}.`, manualWidth, textIndent),
+    ...wrap(`${asSentence(row.help)} ${asSentence(row.advice)}`, manualWidth, textIndent),
     '',
   ]
 }

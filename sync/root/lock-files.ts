@@ -3,13 +3,13 @@
 // when this is called, so a lock is a dead one's or a stranger's: of a person at work in the repository, or
 // of a git in another container, which cannot be seen. It is dead when no process that can be seen may hold it
 // (lock-holders.ts) and when it is older than what git needs for any step that it does not wait in.
-import { randomUUID } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { link, lstat, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../runtime/log.ts'
+import { uniqueName } from '../../runtime/unique-name.ts'
 import type { Layout } from './layout.ts'
 import { findGitAtWork, findOpenFiles, isLivingGit } from './lock-holders.ts'
 
@@ -134,7 +134,7 @@ async function letRest(gitDir: string, locks: readonly LockFile[], signal: Abort
 
 /** The time of whoever keeps the files, which on a network volume is another machine. */
 async function fileSystemNow(gitDir: string): Promise<number> {
-  const path = join(gitDir, `${asidePrefix}${randomUUID()}`)
+  const path = join(gitDir, `${asidePrefix}${uniqueName()}`)
   try {
     await writeFile(path, '')
     return (await lstat(path)).mtimeMs
@@ -161,7 +161,7 @@ async function isHeldByNamed(path: string): Promise<boolean> {
 async function discard(gitDir: string, { path, seen }: LockFile): Promise<boolean> {
   const present = await lstat(path).catch(() => undefined)
   if (present === undefined || !isSame(present, seen)) return false
-  const aside = join(gitDir, `${asidePrefix}${randomUUID()}`)
+  const aside = join(gitDir, `${asidePrefix}${uniqueName()}`)
   try {
     await rename(path, aside)
   } catch {

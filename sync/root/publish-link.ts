@@ -23,6 +23,11 @@ export async function readPublishedLink(linkPath: string): Promise<Published | u
   return isCommitSha(commit) ? { commit, target } : undefined
 }
 
+/** When the link was last changed; undefined where there is none. */
+export async function publishedAt(linkPath: string): Promise<Date | undefined> {
+  return (await lstat(linkPath).catch(() => undefined))?.mtime
+}
+
 /**
  * Points the link at the target, which must be complete: from here on readers use it. What else stands in the
  * link's place is moved aside, never deleted: it may be somebody's.

@@ -54,6 +54,7 @@ export async function createSyncDeps(options: {
       isThorough ? git.changedFiles(layout.worktreePath(commit)) : [],
     refusalOf: () => undefined,
     beforePublish: async () => {},
+    onRepaired: () => {},
     onUpdateRequired: () => {},
     onPhase: () => {},
     onFetch: () => {},

@@ -11,7 +11,7 @@ export const pushOptions = {
     type: 'string',
     default: '',
     ours: true,
-    help: 'where to take push notifications of GitHub, GitLab, Gitea and Bitbucket, for instance :8080; each syncs at once (default: nowhere)',
+    help: 'where to take push notifications of GitHub, GitLab, Gitea, Forgejo and Bitbucket, for instance :8080; each syncs at once (default: nowhere)',
     more: 'The path is of no matter. Signatures are checked; a plain POST that is signed as GitHub does it is taken too. Polling by --period goes on beside it, so that a lost notification only delays. Needs --listen-secret-file or $GITSYNC_LISTEN_SECRET.',
   },
   listenSecretFile: {

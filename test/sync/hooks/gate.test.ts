@@ -56,7 +56,7 @@ describe('a gate', () => {
       `the gate ./gate did not let commit ${commitA} pass: it ended with exit code 4.`,
     )
     expect(error.message).toContain('Its last lines:\n981\n982\n')
-    expect(error.message).toContain(`\n1000\n Its output is in ${folder.path}/${outputName}.`)
+    expect(error.message).toContain(`\n1000\nIts output is in ${folder.path}/${outputName}.`)
     expect(error.code).toBe('GATE')
     expect(error.details).toMatchObject({ hash: commitA, end: 'exited', exit_code: 4 })
     expect((await folder.read(outputName))!.split('\n')).toHaveLength(1_001)
