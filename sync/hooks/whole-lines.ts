@@ -24,27 +24,40 @@ export function createWholeLines(options: {
   const { redact, onLines, maxLength = defaultMaxLength } = options
   const decoder = new StringDecoder('utf8')
   let pending = ''
+  /** Nothing of the line in hand is told any more: a secret in it may have been cut. */
+  let isLeavingOut = false
 
   const handOn = (length: number): void => {
     if (length > 0) onLines(pending.slice(0, length))
     pending = pending.slice(length)
   }
 
+  /** Whether the line has ended. */
+  const leaveOutLine = (): boolean => {
+    const end = pending.indexOf('\n')
+    isLeavingOut = end < 0
+    pending = isLeavingOut ? '' : pending.slice(end + 1)
+    return !isLeavingOut
+  }
+
   return {
     add: (chunk) => {
       pending += decoder.write(chunk)
+      if (isLeavingOut && !leaveOutLine()) return
       handOn(pending.lastIndexOf('\n') + 1)
       while (pending.length > maxLength) {
         const cut = findCut(pending, pending.length - Math.floor(maxLength / 2), redact)
         if (cut > 0) handOn(cut)
         else {
-          onLines(`… ${pending.length} characters left out …\n`)
-          pending = ''
+          onLines('… the rest of a line that is too long is left out …\n')
+          isLeavingOut = true
+          if (!leaveOutLine()) return
         }
       }
     },
     end: () => {
       pending += decoder.end()
+      if (isLeavingOut) leaveOutLine()
       handOn(pending.length)
     },
   }

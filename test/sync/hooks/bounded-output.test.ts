@@ -55,6 +55,8 @@ test('wherever the cuts fall, no part of a secret is told', () => {
 })
 
 const pieces = fc.array(fc.oneof(fc.constantFrom('\n', secret, '.'.repeat(40), 'é😀'), fc.string()))
+/** Without what may be a part of the secret by chance. */
+const harmlessPieces = fc.array(fc.constantFrom('\n', secret, '.'.repeat(40), 'é😀', ' ', '...'))
 
 test('lines are handed on whole and in order, however they come', () => {
   fc.assert(
@@ -72,7 +74,7 @@ test('lines are handed on whole and in order, however they come', () => {
 
 test('no part of a line that is too long ends in a secret', () => {
   fc.assert(
-    fc.property(pieces, fc.integer({ min: 1, max: 30 }), (parts, size) => {
+    fc.property(harmlessPieces, fc.integer({ min: 1, max: 30 }), (parts, size) => {
       let told = ''
       const onLines = (text: string) => {
         told += redact(text)
@@ -83,5 +85,6 @@ test('no part of a line that is too long ends in a secret', () => {
       lines.end()
       expect(fragments.filter((fragment) => told.includes(fragment))).toEqual([])
     }),
+    { numRuns: 500 },
   )
 })
