@@ -62,3 +62,11 @@ testAsFirst(`a wrong flag as pid 1 is exit code 2${because}`, async () => {
   expect(await first.exit).toBe(2)
   expect(first.stderr()).toContain('--root')
 })
+
+testAsFirst(`pid 1 without an init to be had ends with 127 and says so${because}`, async () => {
+  await using folder = await temporaryFolder()
+  const command = [process.execPath, programPath('sync'), '--version'] as const
+  await using first = await startAsFirst([...command], { PATH: folder.path, HOME: folder.path })
+  expect(await first.exit).toBe(127)
+  expect(first.stderr()).toContain('FATAL: unhandled pid1 error: this is pid 1')
+})
