@@ -108,13 +108,14 @@ export async function syncOnce(deps: SyncDeps, reason: PassReason): Promise<Sync
  */
 async function pass(deps: SyncDeps, reason: PassReason): Promise<SyncResult> {
   const published = await readPublishedLink(deps.layout.linkPath)
-  const isRepaired = await heal(deps, published, reason)
+  const isWholeAtFirst = published !== undefined && (await isIntact(deps.layout, published))
+  const isRepaired = await heal(deps, published, isWholeAtFirst, reason)
   const keep = async (): Promise<SyncResult> => {
     const isWhole = published !== undefined && (await isIntact(deps.layout, published))
     return { commit: isWhole ? published.commit : undefined, isChanged: false, isRepaired }
   }
 
-  if (reason === 'poll' && published !== undefined && (await isIntact(deps.layout, published))) {
+  if (reason === 'poll' && published !== undefined && (isWholeAtFirst || isRepaired)) {
     const remote = await timed(deps, 'ls_remote', () => askRemote(deps))
     if (remote === published.commit) return keep()
     const standing = remote === undefined ? undefined : deps.refusalOf(remote)
@@ -168,9 +169,13 @@ async function update(
  * Puts back what is missing or changed in the published tree, as far as the objects for it are here.
  * @returns whether files were put back
  */
-async function heal(deps: SyncDeps, published: Published | undefined, reason: PassReason): Promise<boolean> {
+async function heal(
+  deps: SyncDeps,
+  published: Published | undefined,
+  isWhole: boolean,
+  reason: PassReason,
+): Promise<boolean> {
   if (reason === 'start' || published === undefined) return false
-  const isWhole = await isIntact(deps.layout, published)
   const paths = isWhole ? await deps.findDamage(published.commit, reason === 'check') : ['.']
   if (paths.length === 0) return false
   deps.log.warn({ commit_sha: published.commit, paths: paths.slice(0, 10) }, 'repairing the published files')

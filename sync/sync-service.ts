@@ -109,8 +109,7 @@ export async function createSyncService(deps: {
     layout,
     environment: programEnvironment,
     redact,
-    whileChanging: (commit, change) =>
-      guard.whileChanging(commit, async () => openGit(stopping.signal), change),
+    whileChanging: (commit, change) => guard.whileChanging(commit, () => openGit(stopping.signal), change),
     onGatePassed: report.gatePassed,
     onError: (error, message) => report.failed(error, message, true),
     metrics,

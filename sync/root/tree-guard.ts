@@ -18,11 +18,7 @@ export interface TreeGuard {
    */
   findDamage(commit: CommitSha, git: Git, isThorough: boolean): Promise<string[]>
   /** Runs what may change files of a commit's tree on purpose. @param openGit for a look at them when it has ended */
-  whileChanging<Result>(
-    commit: CommitSha,
-    openGit: () => Promise<Git>,
-    change: () => Promise<Result>,
-  ): Promise<Result>
+  whileChanging<Result>(commit: CommitSha, openGit: () => Git, change: () => Promise<Result>): Promise<Result>
   /** After a repair: what was changed on purpose is undone too. */
   forgetAccepted(commit: CommitSha): void
   stop(): Promise<void>
@@ -59,10 +55,9 @@ export function createTreeGuard(deps: {
     ...(await git.changedFiles(layout.worktreePath(commit))),
     ...(await emptiedSubmodules(layout, commit, submodules)),
   ]
-  const acceptChanges = async (commit: CommitSha, openGit: () => Promise<Git>): Promise<void> => {
+  const acceptChanges = async (commit: CommitSha, openGit: () => Git): Promise<void> => {
     await markClean(commit)
-    const git = await openGit()
-    accepted.set(commit, new Set(await changedFiles(commit, git)))
+    accepted.set(commit, new Set(await changedFiles(commit, openGit())))
   }
   return {
     follow: async (commit) => {

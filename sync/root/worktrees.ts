@@ -145,14 +145,12 @@ export async function removeStaleWorktrees(options: {
   let removed = 0
   for (const name of await readdir(layout.worktreesDir).catch(() => [])) {
     if (kept.some((commit) => commit === name)) continue
-    // What is published now, whoever published it.
-    const published = await readPublishedLink(layout.linkPath)
-    if (published !== undefined && `${published.target}/`.startsWith(`${join(layout.worktreesDir, name)}/`)) {
-      continue
-    }
     const path = join(layout.worktreesDir, name)
     const replaced = await stat(path).catch(() => undefined)
     if (replaced !== undefined && now - replaced.mtimeMs < staleMs) continue
+    // What is published now, whoever published it.
+    const published = await readPublishedLink(layout.linkPath)
+    if (published !== undefined && `${published.target}/`.startsWith(`${path}/`)) continue
     if (!isCommitSha(name)) {
       await rm(path, { recursive: true, force: true })
       continue
