@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
-import { lazyBuiltins, silentDebug } from './build-plugins.ts'
+import { lazyBuiltins, lazyEsbuild, silentDebug } from './build-plugins.ts'
 import { programs } from './runtime/programs.ts'
 import { readMigrations } from './scheduler/database/migrations.ts'
 
@@ -37,7 +37,7 @@ await build({
   format: 'esm',
   target: 'node24',
   external: outside,
-  plugins: [inlineMigrations, lazyBuiltins, silentDebug],
+  plugins: [inlineMigrations, lazyBuiltins, lazyEsbuild, silentDebug],
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'linked',

@@ -8,4 +8,6 @@ if (Number.parseInt(process.versions.node, 10) < needed) {
   )
   process.exit(2)
 }
-await import('../dist/branchline.js')
+// A pod waits for `branchline task`, which needs none of the other commands.
+const isTask = process.argv[2] === 'task' && process.argv.length === 3
+await import(isTask ? '../dist/worker.js' : '../dist/branchline.js')

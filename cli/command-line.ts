@@ -14,7 +14,7 @@ import { dagsUnpauseCommand } from './dags/unpause.ts'
 import { dbMigrateCommand } from './db/migrate.ts'
 import { devCommand } from './dev/dev-command.ts'
 import { importErrorsCommand } from './import-errors.ts'
-import { schedulerCommand, syncCommand, webCommand } from './program-commands.ts'
+import { schedulerCommand, syncCommand, taskCommand, webCommand } from './program-commands.ts'
 import { runsCancelCommand } from './runs/cancel.ts'
 import { runsListCommand } from './runs/list.ts'
 import { runsShowCommand } from './runs/show.ts'
@@ -43,6 +43,7 @@ function commandsOf(terminal: Terminal): Command[] {
     syncCommand(),
     schedulerCommand(),
     webCommand(),
+    taskCommand(),
     commandGroup('dags', 'Dags: what there is, when it runs', [
       dagsListCommand(terminal),
       dagsShowCommand(terminal),

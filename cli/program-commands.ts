@@ -1,4 +1,4 @@
-// `branchline sync`, `branchline scheduler`, `branchline web`: the long-lived programs as commands.
+// `branchline sync`, `branchline scheduler`, `branchline web`, `branchline task`: the programs as commands.
 import { Command } from 'commander'
 import { startProgram } from './start-program.ts'
 
@@ -21,6 +21,13 @@ export function schedulerCommand(): Command {
 
 export function webCommand(): Command {
   return configuredProgram('web', 'Serve the API')
+}
+
+/** Only described here: main.ts starts the program where nothing follows `task`. */
+export function taskCommand(): Command {
+  return new Command('task').description(
+    'Run one attempt in a worker pod: the command of the container `base`, which a scheduler makes',
+  )
 }
 
 /** A program that reads nothing but the configuration. */

@@ -9,7 +9,7 @@ import type { Setting } from './setting.ts'
 export interface ConfigEntry {
   key: ConfigKey
   /** null where there is none; '***' in place of a secret. */
-  value: string | number | boolean | null
+  value: string | number | boolean | readonly string[] | null
   source: string
 }
 

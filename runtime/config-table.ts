@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { logLevels } from './log-levels.ts'
-import { boolean, bytes, duration, integer, oneOf, path, type Setting, text } from './setting.ts'
+import { boolean, bytes, duration, integer, list, oneOf, path, type Setting, text } from './setting.ts'
 
 export const configTable = {
   database_url: text<string | null>({
@@ -64,8 +64,14 @@ export const configTable = {
     description:
       'How long a scheduler holds its runs without renewing. Shorter: a busy scheduler may lose runs that it still works on. Longer: the runs of one that died wait for as long.',
   }),
-  default_executor: text<string>({
-    default: 'local',
+  executors: list({
+    default: ['local'],
+    description:
+      "Executors that the schedulers have: `local`, warm processes on the scheduler's own machine, and `kubernetes`, a pod for each attempt.",
+  }),
+  default_executor: text<string | null>({
+    default: null,
+    defaultText: 'the first of `executors`',
     description: 'Executor of the tasks that do not name one.',
   }),
   local_executor_slots: integer({
@@ -124,6 +130,194 @@ export const configTable = {
   api_url: text<string>({
     default: 'http://127.0.0.1:8080',
     description: 'Where the command line finds the API.',
+  }),
+  execution_api_url: text<string | null>({
+    default: null,
+    description:
+      'Where pods find the API, as they see it: `http://branchline-web.branchline.svc:8080`. The executor `kubernetes` needs it.',
+  }),
+  kubernetes_in_cluster: oneOf(['auto', 'true', 'false'], {
+    default: 'auto',
+    description:
+      "Whether to speak to the API server as the pod's own service account (Airflow's `in_cluster`). `auto`: where there is one and no `kubernetes_config_file` is named.",
+  }),
+  kubernetes_config_file: path<string | null>({
+    default: null,
+    defaultText: 'as kubectl: KUBECONFIG, or ~/.kube/config',
+    description: "The kubeconfig outside of a cluster (Airflow's `config_file`).",
+  }),
+  kubernetes_cluster_context: text<string | null>({
+    default: null,
+    defaultText: 'the current one',
+    description: "Context of the kubeconfig (Airflow's `cluster_context`).",
+  }),
+  kubernetes_namespace: text<string | null>({
+    default: null,
+    defaultText: "the context's, or the scheduler's own",
+    description: "Namespace of pods that name none (Airflow's `namespace`).",
+  }),
+  kubernetes_namespaces: list({
+    default: [],
+    description:
+      "Further namespaces in which tasks may have pods (Airflow's `multi_namespace_mode_namespace_list`). Each needs the role of `k8s/manifests`.",
+  }),
+  pod_template_file: path<string | null>({
+    default: null,
+    description:
+      'A pod as YAML from which every worker pod is made: with `metadata.name`, and a first container `base`.',
+  }),
+  pod_hook: path<string | null>({
+    default: null,
+    description:
+      "A module of the deployment's own whose default export changes each pod before it is created: `(pod, taskInstance) => pod` (Airflow's `pod_mutation_hook`). It runs within the scheduler.",
+  }),
+  worker_image: text<string | null>({
+    default: null,
+    description:
+      "Image of the container `base` (Airflow's `worker_container_repository` and `_tag`). Without one, that of the pod template.",
+  }),
+  worker_image_pull_policy: oneOf(['default', 'Always', 'IfNotPresent', 'Never'], {
+    default: 'default',
+    description:
+      "When nodes pull the images of worker pods: `base` and the init container's. `default`: as Kubernetes does where nothing is said.",
+  }),
+  worker_image_pull_secrets: list({
+    default: [],
+    description: 'Names of secrets with which nodes pull the images of worker pods.',
+  }),
+  worker_service_account_name: text<string | null>({
+    default: null,
+    defaultText: "the namespace's `default`",
+    description: 'Service account of worker pods. Its token is not mounted where nothing asks for it.',
+  }),
+  worker_dags_source: oneOf(['git', 'image', 'volume_claim', 'host_path'], {
+    default: 'git',
+    description:
+      "Where a worker pod has the files of the run's commit from. `git`: the init container `git-sync-clone` pulls the commit. The others: they are at `worker_dags_path` already, in the image or by a volume.",
+  }),
+  worker_dags_path: text<string>({
+    default: '/opt/branchline/dags',
+    description:
+      'Directory of the Dags in worker pods: what the init container, the claim or the host path is mounted at, or where the image has them.',
+  }),
+  worker_dags_volume_claim: text<string | null>({
+    default: null,
+    description: 'Persistent volume claim with the Dags, for `worker_dags_source` `volume_claim`.',
+  }),
+  worker_dags_volume_sub_path: text<string | null>({
+    default: null,
+    description: 'Folder of the Dags within the claim.',
+  }),
+  worker_dags_host_path: text<string | null>({
+    default: null,
+    description: 'Directory of the Dags on the nodes, for `worker_dags_source` `host_path`.',
+  }),
+  git_sync_image: text<string | null>({
+    default: null,
+    description: 'The sync image, for the init container `git-sync-clone`.',
+  }),
+  git_sync_repo: text<string | null>({
+    default: null,
+    description: 'Repository that the init container pulls, as pods reach it.',
+  }),
+  git_sync_depth: integer({
+    default: 1,
+    min: 0,
+    description: 'History that the init container pulls; 0: all of it.',
+  }),
+  git_sync_submodules: oneOf(['recursive', 'shallow', 'off'], {
+    default: 'recursive',
+    description: 'Whether the init container pulls submodules.',
+  }),
+  git_sync_credentials_secret: text<string | null>({
+    default: null,
+    description:
+      'Secret with the keys GITSYNC_USERNAME and GITSYNC_PASSWORD (or GIT_SYNC_USERNAME and GIT_SYNC_PASSWORD), for repositories by HTTP.',
+  }),
+  git_sync_ssh_key_secret: text<string | null>({
+    default: null,
+    description: 'Secret with the key gitSshKey, for repositories by SSH.',
+  }),
+  git_sync_known_hosts_config_map: text<string | null>({
+    default: null,
+    description:
+      'Config map with the key known_hosts. Without one, where the repository is reached by SSH, the key known_hosts of `git_sync_ssh_key_secret` serves.',
+  }),
+  worker_pods_creation_concurrency: integer({
+    default: 32,
+    min: 1,
+    max: 1_024,
+    description:
+      "Requests for pods under way at once (Airflow's `pod_creation_max_concurrency`). More: faster, and more load on the API server.",
+  }),
+  worker_pods_creation_rate: integer({
+    default: 100,
+    min: 1,
+    unit: 'pods per second',
+    description: 'How many pods a scheduler creates in a second, at most, on average.',
+  }),
+  worker_pods_creation_burst: integer({
+    default: 200,
+    min: 1,
+    unit: 'pods',
+    description: 'How many pods a scheduler creates at once after a pause.',
+  }),
+  delete_worker_pods: oneOf(['on_completion', 'on_success', 'never'], {
+    default: 'on_completion',
+    description:
+      'Which pods are deleted when they have ended, never before their logs are safe. `on_success` keeps the pods of failed attempts.',
+  }),
+  delete_worker_pods_delay: duration({
+    default: 0,
+    min: 0,
+    description: 'How long an ended pod stays before it is deleted.',
+  }),
+  worker_pod_pending_timeout: duration({
+    default: 600_000,
+    min: 1_000,
+    description:
+      "How long a pod may wait for a node or a container before its attempt ends (Airflow's `task_queued_timeout`), and another is made, as far as `infrastructure_retries` go.",
+  }),
+  worker_pod_pending_fatal_container_state_reasons: list({
+    default: [
+      'CreateContainerConfigError',
+      'ErrImagePull',
+      'CreateContainerError',
+      'ImageInspectError',
+      'InvalidImageName',
+      'ErrImageNeverPull',
+      'ImagePullBackOff',
+    ],
+    description:
+      'Reasons for which a container waits that time does not mend: the attempt ends with the words of the kubelet.',
+  }),
+  worker_pod_pending_fatal_grace: duration({
+    default: 30_000,
+    min: 0,
+    description: 'How long one of these reasons must have held. An image registry may be away for seconds.',
+  }),
+  worker_heartbeat_interval: duration({
+    default: 10_000,
+    min: 100,
+    description:
+      'How often an attempt in a pod asks whether it is to end, and tells how much memory it took. Shorter: more load on the servers, from every pod that runs. Longer: an attempt whose pod could not be told to end, its node being cut off, runs on for as long.',
+  }),
+  infrastructure_retries: integer({
+    default: 5,
+    min: 0,
+    description:
+      "How many times a task instance is given another attempt because the cluster failed it (evicted, node lost, image not pulled, no room), beside its own `retries` (Airflow's `pod_launch_failure_retries`).",
+  }),
+  infrastructure_retry_delay: duration({
+    default: 5_000,
+    min: 0,
+    description: 'From such a failure to the next attempt; doubled each time, up to five minutes.',
+  }),
+  kubernetes_relist_interval: duration({
+    default: 300_000,
+    min: 1_000,
+    description:
+      'How often all pods of a namespace are listed and compared, beside the watch. Shorter: more load; longer: an event that the watch lost is found later.',
   }),
   log_level: oneOf(logLevels, {
     default: 'info',

@@ -6,11 +6,15 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Config, type ConfigKey, configKeys, configTable, variableOf } from './config-table.ts'
 import { ConfigError } from './errors.ts'
+import { workerVariables } from './execution-api.ts'
 import { didYouMean } from './nearest.ts'
 import type { Setting } from './setting.ts'
 import { taskVariables } from './task-variables.ts'
 
 export type { Config, ConfigKey } from './config-table.ts'
+
+/** What `executors` may name. */
+const executorNames = ['local', 'kubernetes']
 
 /** Read from the working directory where no other file is named. */
 const configFileName = 'branchline.config.json'
@@ -103,9 +107,13 @@ function parseFile(path: string, content: string): Record<string, unknown> {
 }
 
 function environmentLayer({ env }: ConfigInputs, cwd: string): Layer {
-  // A command of a Dag that calls us has these; they are no settings.
-  const others = new Set<string>([configFileVariable, ...taskVariables])
+  // A command of a Dag that calls us has these, and a worker pod those; they are no settings.
   const keyOf = new Map(configKeys.map((key) => [variableOf(key), key]))
+  const others = new Set<string>(
+    [configFileVariable, ...taskVariables, ...Object.values(workerVariables)].filter(
+      (name) => !keyOf.has(name),
+    ),
+  )
   const entries = Object.entries(env)
     // An empty variable counts as absent, as `docker -e NAME=` and compose files produce it.
     .filter(([name, raw]) => name.startsWith('BRANCHLINE_') && !others.has(name) && raw)
@@ -161,6 +169,20 @@ function applyDefaults(
 }
 
 function checkTogether(config: Config): void {
+  const { executors, default_executor: named } = config
+  const unknown = executors.find((name) => !executorNames.includes(name))
+  if (unknown !== undefined || executors.length === 0) {
+    throw new ConfigError(
+      unknown === undefined
+        ? `executors is empty: name at least one of ${executorNames.join(', ')}`
+        : `executors: there is no executor '${unknown}'.${didYouMean(unknown, executorNames)} There is: ${executorNames.join(', ')}.`,
+    )
+  }
+  if (named !== null && !executors.includes(named)) {
+    throw new ConfigError(
+      `default_executor is '${named}', which is not among executors (${executors.join(', ')}): name it there too`,
+    )
+  }
   if (config.task_heartbeat_timeout >= 2 * config.task_heartbeat_interval) return
   throw new ConfigError(
     `task_heartbeat_timeout (${config.task_heartbeat_timeout} ms) must be at least twice task_heartbeat_interval ` +

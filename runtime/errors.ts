@@ -95,6 +95,20 @@ export class ForbiddenError extends BranchlineError {
   }
 }
 
+/** The token of a pod proves nothing: signed by somebody else, expired, or of a pod that the ledger does not have. */
+export class UnauthenticatedError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('UNAUTHENTICATED', message, false, options)
+  }
+}
+
+/** An attempt that speaks to the task execution API is not the current one of its task instance any more. */
+export class AttemptNotCurrentError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ATTEMPT_NOT_CURRENT', message, false, options)
+  }
+}
+
 /** A fault of Branchline's own; the log of the program that says so has what happened. */
 export class InternalError extends BranchlineError {
   constructor(message: string, options?: ErrorOptions) {
@@ -175,6 +189,55 @@ export class CredentialsError extends BranchlineError {
   }
 }
 
+/**
+ * The Kubernetes API server refused a call, or did not answer. The message names the call, its object and the server's
+ * own words; whoever calls decides what it means by `status` and `reason`, never by the text.
+ */
+export class KubernetesError extends BranchlineError {
+  /** HTTP status, or that of the ERROR event of a watch. Null where nothing answered: network, TLS, timeout. */
+  readonly status: number | null
+  /** `reason` of the server's Status object, such as `AlreadyExists`; '' where it gave none. */
+  readonly reason: string
+  /** How long the server asked to wait before the next try; null where it did not say. */
+  readonly retryAfterMs: number | null
+
+  constructor(
+    message: string,
+    options: ErrorOptions & {
+      status?: number | null
+      reason?: string
+      retryAfterMs?: number | null
+      /** Default: whether a server without load and faults might have answered otherwise. */
+      retryable?: boolean
+    } = {},
+  ) {
+    const status = options.status ?? null
+    super(
+      'KUBERNETES',
+      message,
+      options.retryable ?? (status === null || status === 429 || status >= 500),
+      options,
+    )
+    this.status = status
+    this.reason = options.reason ?? ''
+    this.retryAfterMs = options.retryAfterMs ?? null
+  }
+}
+
+/** A templated string names what the run does not have, or cannot be read: the task instance fails before its pod is made. */
+export class TemplateError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('TEMPLATE', message, false, options)
+  }
+}
+
+/** A pod that cannot be: its template, an override, the deployment's hook or its settings do not make one. */
+export class PodSpecError extends BranchlineError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('POD_SPEC', message, false, options)
+  }
+}
+
 /** Each code of the catalogue, once. */
 export const errorCatalogue = {
   DAG_DEFINITION: DagDefinitionError,
@@ -187,6 +250,8 @@ export const errorCatalogue = {
   CONFLICT: ConflictError,
   INVALID_INPUT: InvalidInputError,
   FORBIDDEN: ForbiddenError,
+  UNAUTHENTICATED: UnauthenticatedError,
+  ATTEMPT_NOT_CURRENT: AttemptNotCurrentError,
   INTERNAL: InternalError,
   DATABASE_UNAVAILABLE: DatabaseUnavailableError,
   PROGRAM: ProgramError,
@@ -198,6 +263,9 @@ export const errorCatalogue = {
   HOOK: HookError,
   GATE: GateError,
   CREDENTIALS: CredentialsError,
+  POD_SPEC: PodSpecError,
+  KUBERNETES: KubernetesError,
+  TEMPLATE: TemplateError,
 } as const
 
 /** The message of anything that was thrown, without its stack. */

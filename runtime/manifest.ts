@@ -1,6 +1,7 @@
 // The manifest: what a Dag module says about its Dags, as plain JSON. The loader's sandboxed process writes it,
 // Postgres keeps it with the Dag version, the scheduler decides by it. Its keys are spelled as in JSON and SQL
 // (snake_case), because it is JSON wherever it goes; durations are milliseconds, times are ISO 8601 in UTC.
+import type { OperatorManifest } from './operator-manifest.ts'
 
 export const TriggerRule = { all_success: 'all_success' } as const
 export type TriggerRule = (typeof TriggerRule)[keyof typeof TriggerRule]
@@ -14,10 +15,23 @@ export type ScheduleManifest =
   | { type: 'interval'; every_ms: number }
   | { type: 'once' }
 
+/** Nodes that may be taken away, for all attempts of a task but the last ones. */
+export interface SpotManifest {
+  /** Added to the pod's own. */
+  node_selector: Record<string, string>
+  /** Added to the pod's own; as in a pod. */
+  tolerations: Record<string, unknown>[]
+  /** In place of the pod's own; as in a pod. */
+  affinity: Record<string, unknown> | null
+  /** How many of the last attempts stay away from them. */
+  on_demand_attempts: number
+}
+
 export interface TaskManifest {
   /** Unique in its Dag; with its groups' ids before it, joined by `.`. */
   task_id: string
-  kind: 'task' | 'bash'
+  /** The last three are operators: `operator` says what they are, and they always run by the executor kubernetes. */
+  kind: 'task' | 'bash' | OperatorManifest['kind']
   /** Every direct upstream task, through data or order alone; each is a task of the same Dag. */
   upstream_task_ids: string[]
   /** Input name → task_id whose result is its value. */
@@ -38,6 +52,13 @@ export interface TaskManifest {
   /** null: the deployment's default executor. */
   executor: string | null
   isolation: Isolation
+  /** Laid over its pods, after those of its Dag and groups; a PodOverride of runtime/pod-override.ts. */
+  pod_override: Record<string, unknown> | null
+  /** From the repository's directory; in place of the deployment's template. */
+  pod_template_file: string | null
+  spot: SpotManifest | null
+  /** null for `task` and `bash`. */
+  operator: OperatorManifest | null
   /** Free text for people. */
   doc: string | null
 }
@@ -46,6 +67,8 @@ export interface TaskGroupManifest {
   /** Full id, with the ids of the groups around it, joined by `.`. */
   group_id: string
   tooltip: string | null
+  /** Laid over the pods of all tasks within it. */
+  pod_override: Record<string, unknown> | null
 }
 
 export interface DagManifest {
@@ -65,6 +88,8 @@ export interface DagManifest {
   is_paused_upon_creation: boolean | null
   /** Default values of params. */
   params: Record<string, unknown>
+  /** Laid over the pods of all its tasks, before those of groups and tasks. */
+  pod_override: Record<string, unknown> | null
   /** In topological order: an upstream task stands before those that need it. */
   tasks: TaskManifest[]
   task_groups: TaskGroupManifest[]

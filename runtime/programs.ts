@@ -8,6 +8,7 @@ export const programs = {
   sync: 'sync/main.ts',
   scheduler: 'scheduler/main.ts',
   web: 'web/server/main.ts',
+  worker: 'runtime/worker/main.ts',
   task: 'runtime/task-runner/main.ts',
   'manifest-reader': 'runtime/loader/manifest-reader-main.ts',
 } as const

@@ -158,3 +158,21 @@ export const oneOf = <const Word extends string>(words: readonly Word[], common:
     },
     common,
   )
+
+/** Some texts, written as a JSON array or with commas between them. An empty list is written '[]'. */
+export const list = (common: Common<readonly string[]>) =>
+  setting<readonly string[]>(
+    {
+      type: 'list: one,two',
+      unit: '',
+      parse(raw) {
+        const items =
+          raw === '[]' ? [] : typeof raw === 'string' ? raw.split(',').map((item) => item.trim()) : raw
+        return Array.isArray(items) && items.every((item) => typeof item === 'string' && item !== '')
+          ? [...new Set<string>(items)]
+          : undefined
+      },
+      format: (value) => (value.length === 0 ? '[]' : value.join(',')),
+    },
+    common,
+  )

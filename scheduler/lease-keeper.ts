@@ -15,6 +15,8 @@ export interface LeaseKeeper {
   start(): void
   /** Whether leases that have run out may be taken over. */
   mayTakeOver(): boolean
+  /** Whether the lease was renewed so lately that nobody can have taken it over. */
+  isHeld(): boolean
   stop(): Promise<void>
 }
 
@@ -32,10 +34,13 @@ export function createLeaseKeeper(deps: {
   const stopping = new AbortController()
   let heldSince = performance.now()
   let renewedAt = performance.now()
+  /** Before the newest renewal was asked for: the lease runs at least its length from here. */
+  let askedAt = performance.now()
   let isAway = false
   let running: Promise<void> | undefined
 
   async function renew(): Promise<void> {
+    const sentAt = performance.now()
     const seen = await beat(db, schedulerId, leaseTtlMs)
     if (stopping.signal.aborted) return
     if (seen === null) {
@@ -47,6 +52,7 @@ export function createLeaseKeeper(deps: {
     // Whoever else is late for the same reason needs as long as this one to come back.
     if (isAway || now - renewedAt > leaseTtlMs / 2) heldSince = now
     renewedAt = now
+    askedAt = sentAt
     if (isAway) log.info('postgres is back')
     isAway = false
     deps.onBeat(seen)
@@ -70,6 +76,7 @@ export function createLeaseKeeper(deps: {
       running = run()
     },
     mayTakeOver: () => performance.now() - heldSince >= leaseTtlMs,
+    isHeld: () => !stopping.signal.aborted && performance.now() - askedAt < leaseTtlMs,
     async stop() {
       stopping.abort()
       await running

@@ -11,6 +11,7 @@ import { createLogger, type Logger } from '../runtime/log.ts'
 import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
+import { openKubernetes } from './executors/kubernetes/connect.ts'
 import { createScheduler, type Scheduler } from './scheduler.ts'
 
 /** Between two tries while Postgres is away. */
@@ -32,6 +33,9 @@ async function main(): Promise<void> {
       'the scheduler needs source_path: set BRANCHLINE_SOURCE_PATH to the link that sync publishes, or to a directory',
     )
   }
+  const kubernetes = config.executors.includes('kubernetes')
+    ? await openKubernetes(config, process.env, log)
+    : undefined
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
   onParentGone(() => process.exit(1))
@@ -60,7 +64,7 @@ async function main(): Promise<void> {
   )
   while (!stopping.signal.aborted) {
     const load = () => loader.load(stopping.signal)
-    const make = () => createScheduler({ db, config, sourcePath, load, env, log })
+    const make = () => createScheduler({ db, config, sourcePath, load, env, kubernetes, log })
     scheduler = await whenUp(make, stopping.signal, log)
     if (!scheduler) break
     await scheduler.start()
@@ -69,6 +73,7 @@ async function main(): Promise<void> {
     if (end !== 'stopped') log.warn({ reason: end }, 'beginning anew')
     await scheduler.stop(end === 'stopped' ? config.task_kill_grace : 0)
   }
+  kubernetes?.client.close()
   await loader.stop()
   await db.close()
 }

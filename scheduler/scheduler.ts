@@ -11,6 +11,7 @@ import type { CommitRefusal } from './database/commit-changes.ts'
 import { type Connection, type Database, openDatabase } from './database/connection.ts'
 import { makeDueRuns } from './database/make-due-runs.ts'
 import { changesChannel, channel, dagsChanged, type Wake } from './database/notifications.ts'
+import { readDeploymentId } from './database/pod-ledger.ts'
 import { leaseCommandedRuns, readRunCommands } from './database/run-commands.ts'
 import {
   type Beat,
@@ -22,6 +23,11 @@ import {
 } from './database/scheduler-lease.ts'
 import { startRuns } from './database/start-runs.ts'
 import type { Executor } from './executors/executor.ts'
+import { createPodBuilder } from './executors/kubernetes/build-pod.ts'
+import type { Kubernetes } from './executors/kubernetes/connect.ts'
+import { createKubernetesExecutor } from './executors/kubernetes/kubernetes-executor.ts'
+import { createPodLogs } from './executors/kubernetes/pod-logs.ts'
+import { kubernetesExecutorSettings } from './executors/kubernetes/settings.ts'
 import { createLocalExecutor } from './executors/local/local-executor.ts'
 import { forgetRunners } from './executors/local/runner-directory.ts'
 import { createLeaseKeeper, type LeaseKeeper } from './lease-keeper.ts'
@@ -67,6 +73,8 @@ export async function createScheduler(deps: {
   sourcePath: string
   load: () => Promise<LoadResult>
   env: NodeJS.ProcessEnv
+  /** Absent where the configuration has no executor `kubernetes`. */
+  kubernetes?: Kubernetes | undefined
   log: Logger
 }): Promise<Scheduler> {
   const { db, config, sourcePath } = deps
@@ -108,8 +116,29 @@ export async function createScheduler(deps: {
     committedUntil: () => engine.committedUntil(),
     log,
   })
-  const executors: ReadonlyMap<string, Executor> = new Map([[localExecutor.name, localExecutor]])
-  const { default_executor: defaultExecutor, logs_dir: logsDir } = config
+  const deploymentId = await readDeploymentId(db)
+  const kubernetesExecutor =
+    deps.kubernetes &&
+    createKubernetesExecutor({
+      schedulerId,
+      deploymentId,
+      db,
+      client: deps.kubernetes.client,
+      settings: kubernetesExecutorSettings(config, deps.kubernetes.podSettings.namespaces),
+      build: createPodBuilder({ ...deps.kubernetes, deploymentId }),
+      logs: createPodLogs({ db, client: deps.kubernetes.client, logsDir: config.logs_dir }),
+      onReport: (report) => engine.report(report),
+      committedUntil: () => engine.committedUntil(),
+      mayCreate: () => keeper.isHeld(),
+      log,
+    })
+  const executors: ReadonlyMap<string, Executor> = new Map(
+    [config.executors.includes('local') ? localExecutor : null, kubernetesExecutor]
+      .filter((executor) => executor != null)
+      .map((executor) => [executor.name, executor]),
+  )
+  const { logs_dir: logsDir } = config
+  const defaultExecutor = config.default_executor ?? config.executors[0]!
 
   const changedRuns = new Set<number>()
   let tellTimer: NodeJS.Timeout | undefined
@@ -136,6 +165,10 @@ export async function createScheduler(deps: {
     logsDir,
     executors,
     defaultExecutor,
+    infrastructureBudget: {
+      retries: config.infrastructure_retries,
+      retryDelayMs: config.infrastructure_retry_delay,
+    },
     onRefused: (refusal, error) => {
       log.error({ refusal, err: error }, 'a commit was refused')
       lost.resolve(refusal)
@@ -255,6 +288,8 @@ export async function createScheduler(deps: {
     if (seen.has_commands) commandPass.wake()
     if (seen.has_expired && keeper.mayTakeOver()) takeOverPass.wake()
     if (mayHaveUntaken) untakenPass.wake()
+    if (seen.has_pods) kubernetesExecutor?.look()
+    kubernetesExecutor?.beat()
     if (!listener) void listen()
     if (hasLoadFailed && !loadPass.isRunning()) loadPass.wake()
   }
@@ -276,9 +311,10 @@ export async function createScheduler(deps: {
         channel,
         (payload) => {
           const wake = payload as Wake
-          if (wake === 'commands') commandPass.wake()
+          if (wake === 'pods') kubernetesExecutor?.look()
+          else if (wake === 'commands') commandPass.wake()
           else if (wake === 'dags') duePass.wake()
-          if (wake !== 'commands') startPass.wake()
+          if (wake === 'runs' || wake === 'dags') startPass.wake()
         },
         () => {
           listener = undefined
@@ -297,7 +333,7 @@ export async function createScheduler(deps: {
     lost: lost.promise,
     reload: () => loadPass.wake(),
     async start() {
-      await localExecutor.start()
+      for (const executor of executors.values()) await executor.start()
       await engine.start()
       await listen()
       await watcher.start()
@@ -306,7 +342,7 @@ export async function createScheduler(deps: {
         holdPass.wake()
         tidyPass.wake()
       }, refreshHoldsMs)
-      log.info({ pid: process.pid, slots: config.local_executor_slots }, 'scheduler started')
+      log.info({ pid: process.pid, executors: [...executors.keys()] }, 'scheduler started')
     },
     async stop(graceMs) {
       isStopping = true
@@ -314,7 +350,10 @@ export async function createScheduler(deps: {
       clearTimeout(tellTimer)
       await watcher.stop()
       // Attempts at once: where the lease is lost another scheduler may have them already, and a pass may take long.
-      await Promise.all([localExecutor.stop(graceMs), ...passes.map((pass) => pass.stop())])
+      await Promise.all([
+        ...[...executors.values()].map((executor) => executor.stop(graceMs)),
+        ...passes.map((pass) => pass.stop()),
+      ])
       await engine.stop(lastCommitMs)
       await keeper.stop()
       await worktrees.stop()

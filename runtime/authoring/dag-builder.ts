@@ -6,6 +6,7 @@
 import { DagDefinitionError } from '../errors.ts'
 import { asGroupId, asTaskId } from '../ids.ts'
 import type { TaskGroupManifest, TaskManifest } from '../manifest.ts'
+import type { OperatorManifest } from '../operator-manifest.ts'
 import type { TaskDefinition } from './definition.ts'
 import { sortTopologically } from './graph.ts'
 import {
@@ -41,6 +42,8 @@ interface TaskParts {
   inputs: TaskInputs
   options: TaskOptions
   definition: TaskDefinition
+  /** Default null. */
+  operator?: OperatorManifest | null
 }
 
 /** Makes one Dag's graph; used once. */
@@ -99,7 +102,7 @@ export class DagBuilder implements HandleOwner {
     return `task '${taskId}' of Dag '${this.dagId}'`
   }
 
-  addTask<Result>({ taskId, kind, inputs, options, definition }: TaskParts): Task<Result> {
+  addTask<Result>({ taskId, kind, inputs, options, definition, operator = null }: TaskParts): Task<Result> {
     const place = this.placeOf(taskId)
     for (const [name, input] of Object.entries(inputs)) {
       if (!(input instanceof Task)) {
@@ -114,6 +117,7 @@ export class DagBuilder implements HandleOwner {
       upstream_task_ids: [],
       inputs: Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input.taskId])),
       ...readTaskOptions(place, options, this.#defaults),
+      operator,
     })
     this.#definitions.set(taskId, definition)
     for (const groupId of this.#openGroups) this.#groups.get(groupId)!.push(taskId)
@@ -122,10 +126,14 @@ export class DagBuilder implements HandleOwner {
     return task
   }
 
-  addGroup<Outputs>(id: string, tooltip: string | null, define: () => Outputs): TaskGroup<Outputs> {
+  addGroup<Outputs>(
+    id: string,
+    manifest: Omit<TaskGroupManifest, 'group_id'>,
+    define: () => Outputs,
+  ): TaskGroup<Outputs> {
     const groupId = this.fullId('group_id', id)
     this.#groups.set(groupId, [])
-    this.#groupManifests.push({ group_id: groupId, tooltip })
+    this.#groupManifests.push({ group_id: groupId, ...manifest })
     this.#openGroups.push(groupId)
     try {
       const outputs = define()

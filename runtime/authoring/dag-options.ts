@@ -4,6 +4,7 @@ import type { Duration } from '../duration.ts'
 import { DagDefinitionError, messageOf } from '../errors.ts'
 import type { DagManifest } from '../manifest.ts'
 import { didYouMean } from '../nearest.ts'
+import type { PodOverride } from '../pod-override.ts'
 import { isTimezone, readInstant } from './instant.ts'
 import {
   checkOptionNames,
@@ -15,6 +16,7 @@ import {
 } from './option-values.ts'
 import { readSchedule, type Schedule } from './schedule.ts'
 import type { TaskDefaults } from './task-options.ts'
+import { readPodOverride } from './worker-pod-options.ts'
 
 /** Options of `dag()`. */
 export interface DagOptions {
@@ -40,6 +42,8 @@ export interface DagOptions {
   isPausedUponCreation?: boolean | null
   /** Params of a run and their default values; plain JSON. */
   params?: Readonly<Record<string, unknown>>
+  /** Laid over the pods of all its tasks; groups and tasks may have further ones. */
+  podOverride?: PodOverride | null
   /** Options of every task that does not have its own. */
   defaults?: TaskDefaults
 }
@@ -57,6 +61,7 @@ const dagOptionNames = [
   'dagrunTimeout',
   'isPausedUponCreation',
   'params',
+  'podOverride',
   'defaults',
 ] as const satisfies readonly (keyof DagOptions)[]
 
@@ -92,6 +97,7 @@ export function readDagOptions(
     dagrun_timeout_ms: readDurationMs(at('dagrunTimeout'), options.dagrunTimeout, 1),
     is_paused_upon_creation: readBoolean(at('isPausedUponCreation'), options.isPausedUponCreation),
     params: readParams(place, options.params),
+    pod_override: readPodOverride(at('podOverride'), options.podOverride),
   }
 }
 

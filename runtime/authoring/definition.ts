@@ -1,4 +1,5 @@
 // What a process needs to execute a task, beside the data in the manifest: the function, or the command.
+import type { OperatorManifest } from '../operator-manifest.ts'
 import type { TaskContext } from './context.ts'
 
 /** A task made by `task()`. */
@@ -21,7 +22,13 @@ export interface BashDefinition {
   readonly skipExitCodes: readonly number[]
 }
 
-export type TaskDefinition = FunctionDefinition | BashDefinition
+/** A task made by `pod()`, `job()` or `resource()`: the manifest says all of it, and no process executes it. */
+interface OperatorDefinition {
+  readonly kind: OperatorManifest['kind']
+  readonly taskId: string
+}
+
+export type TaskDefinition = FunctionDefinition | BashDefinition | OperatorDefinition
 
 export type TaskFunction =
   | ((context: TaskContext) => unknown)

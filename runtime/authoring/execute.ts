@@ -2,6 +2,7 @@
 // the result are the caller's: the task runner in production, `testDag` in a test.
 import { resolve } from 'node:path'
 import { env as ownEnvironment } from 'node:process'
+import { TaskFailError } from '../errors.ts'
 import type { TaskVariable } from '../task-variables.ts'
 import { type CommandOutput, runBashCommand } from './bash-command.ts'
 import type { TaskContext } from './context.ts'
@@ -35,6 +36,11 @@ export async function executeTask(
   if (definition.kind === 'task') {
     const run = definition.run as (...parameters: unknown[]) => unknown
     return definition.takesInputs ? await run(inputs, context) : await run(context)
+  }
+  if (definition.kind !== 'bash') {
+    throw new TaskFailError(
+      `task '${definition.taskId}' is a ${definition.kind} of a Kubernetes cluster, which nothing here can make: in a test give its result, testDag(dag, { results: { ${JSON.stringify(definition.taskId)}: … } })`,
+    )
   }
   await runBashCommand({
     command: definition.command,

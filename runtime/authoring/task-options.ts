@@ -10,9 +10,15 @@ import {
   readText,
   refuse,
 } from './option-values.ts'
+import {
+  readPodOverride,
+  readPodTemplateFile,
+  readSpot,
+  type WorkerPodOptions,
+} from './worker-pod-options.ts'
 
 /** Options of `task()` and `bash()`. */
-export interface TaskOptions {
+export interface TaskOptions extends WorkerPodOptions {
   /** Tasks and groups that must have finished first, without their results being needed. */
   after?: readonly Orderable[]
   /** Further attempts after a failed one. Default 0. */
@@ -38,7 +44,7 @@ export interface TaskOptions {
 }
 
 /** Options for all tasks of a Dag, each of which may have its own. */
-export type TaskDefaults = Omit<TaskOptions, 'after' | 'doc'>
+export type TaskDefaults = Omit<TaskOptions, 'after' | 'podOverride' | 'doc'>
 
 const taskDefaultNames = [
   'retries',
@@ -50,11 +56,14 @@ const taskDefaultNames = [
   'priorityWeight',
   'executor',
   'isolation',
+  'podTemplateFile',
+  'spot',
 ] as const satisfies readonly (keyof TaskDefaults)[]
 
 export const taskOptionNames = [
   'after',
   ...taskDefaultNames,
+  'podOverride',
   'doc',
 ] as const satisfies readonly (keyof TaskOptions)[]
 
@@ -62,7 +71,7 @@ const defaultRetryDelayMs = 5 * 60_000
 /** Bounds growth; it does not cut a delay that was written longer on purpose. */
 const defaultMaxRetryDelayMs = 24 * 3_600_000
 
-type TaskOptionValues = Omit<TaskManifest, 'task_id' | 'kind' | 'upstream_task_ids' | 'inputs'>
+type TaskOptionValues = Omit<TaskManifest, 'task_id' | 'kind' | 'upstream_task_ids' | 'inputs' | 'operator'>
 
 /**
  * A task's options over its Dag's defaults, in the manifest's terms. Names are checked by the caller, who knows
@@ -100,6 +109,9 @@ export function readTaskOptions(
     priority_weight: readInteger(at('priorityWeight'), options.priorityWeight, 1, Number.MIN_SAFE_INTEGER),
     executor: readText(at('executor'), options.executor),
     isolation: readChoice(at('isolation'), options.isolation, 'warm', ['warm', 'fresh']),
+    pod_override: readPodOverride(at('podOverride'), options.podOverride),
+    pod_template_file: readPodTemplateFile(at('podTemplateFile'), options.podTemplateFile),
+    spot: readSpot(at('spot'), options.spot),
     doc: readText(at('doc'), options.doc),
   }
 }

@@ -3,8 +3,16 @@
 // the manifest, so that a key that is added there is missing here for the compiler.
 import { messageOf } from '../errors.ts'
 import { asDagId, asTaskId } from '../ids.ts'
-import { type DagManifest, type TaskGroupManifest, type TaskManifest, TriggerRule } from '../manifest.ts'
+import {
+  type DagManifest,
+  type SpotManifest,
+  type TaskGroupManifest,
+  type TaskManifest,
+  TriggerRule,
+} from '../manifest.ts'
+import { podOverrideFault } from '../pod-override.ts'
 import { jsonbFault } from '../storable.ts'
+import { operatorFault } from './operator-check.ts'
 import type { BundlePosition, ModuleReading } from './reader-protocol.ts'
 
 type Check = (value: unknown) => boolean
@@ -37,6 +45,18 @@ const isSchedule: Check = (value) => {
   return schedule.type === 'interval' ? isPositive(schedule.every_ms) : schedule.type === 'once'
 }
 
+const isPodOverride: Check = (value) => podOverrideFault(value) === null
+
+const spotShape: Shape<SpotManifest> = {
+  node_selector: (value) => isObject(value) && Object.values(value as object).every(isText),
+  tolerations: listOf(isObject),
+  affinity: orNull(isObject),
+  on_demand_attempts: isCount,
+}
+const isSpot: Check = (value) => checkShape('spot', value, spotShape) === null
+
+const isOperator: Check = (value) => operatorFault(value) === null
+
 const dagShape: Shape<DagManifest> = {
   dag_id: isText,
   description: orNull(isText),
@@ -51,13 +71,14 @@ const dagShape: Shape<DagManifest> = {
   dagrun_timeout_ms: orNull(isCount),
   is_paused_upon_creation: orNull(isBoolean),
   params: isObject,
+  pod_override: orNull(isPodOverride),
   tasks: listOf(isObject),
   task_groups: listOf(isObject),
 }
 
 const taskShape: Shape<TaskManifest> = {
   task_id: isText,
-  kind: oneOf('task', 'bash'),
+  kind: oneOf('task', 'bash', 'pod', 'job', 'resource'),
   upstream_task_ids: listOf(isText),
   inputs: (value) => isObject(value) && Object.values(value as object).every(isText),
   trigger_rule: oneOf(...Object.values(TriggerRule)),
@@ -69,10 +90,18 @@ const taskShape: Shape<TaskManifest> = {
   priority_weight: Number.isSafeInteger,
   executor: orNull(isText),
   isolation: oneOf('warm', 'fresh'),
+  pod_override: orNull(isPodOverride),
+  pod_template_file: orNull(isText),
+  spot: orNull(isSpot),
+  operator: orNull(isOperator),
   doc: orNull(isText),
 }
 
-const groupShape: Shape<TaskGroupManifest> = { group_id: isText, tooltip: orNull(isText) }
+const groupShape: Shape<TaskGroupManifest> = {
+  group_id: isText,
+  tooltip: orNull(isText),
+  pod_override: orNull(isPodOverride),
+}
 
 /** @returns what is wrong with it, or null where it is a reading as its type says */
 export function checkReading(reading: unknown): string | null {

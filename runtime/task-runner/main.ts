@@ -89,8 +89,8 @@ process.on('SIGTERM', () => {})
 const orders = new Socket({ fd: ordersFd, readable: true, writable: false })
 readLines(orders, (line) => {
   const order = parse(line) as RunnerOrder
-  if (order.type === 'run') runner.run(order.attempts satisfies AttemptOrder[])
-  else if (order.type === 'cancel') runner.cancel(order.attempt_id, order.reason)
+  if (order.type === 'run') runner.run(order.attempts satisfies AttemptOrder[], order.xcom_max_bytes)
+  else if (order.type === 'cancel') runner.cancel(order.attempt_id, order.reason, order.message)
   else runner.revoke(order.attempt_ids)
 })
 orders.on('close', killGroup)

@@ -48,10 +48,16 @@ export interface AttemptOrder {
 }
 
 export type RunnerOrder =
-  /** Run these, in this order, one at a time, after those already given. */
-  | { type: 'run'; attempts: AttemptOrder[] }
-  /** Abort the signal of the running attempt with `reason`; nothing where it is not the running one. */
-  | { type: 'cancel'; attempt_id: string; reason: CancelReason }
+  /**
+   * Run these, in this order, one at a time, after those already given.
+   * @property xcom_max_bytes from now on instead of the one in the settings
+   */
+  | { type: 'run'; attempts: AttemptOrder[]; xcom_max_bytes?: number }
+  /**
+   * Abort the signal of the running attempt with `reason`; nothing where it is not the running one.
+   * @property message of the signal's reason, instead of the usual one for `reason`
+   */
+  | { type: 'cancel'; attempt_id: string; reason: CancelReason; message?: string }
   /** Give back those of these that have not begun; answered by `revoked`. */
   | { type: 'revoke'; attempt_ids: string[] }
 

@@ -34,8 +34,10 @@ const rawOutputIntervalMs = 50
 const sizeCheckIntervalMs = 100
 
 export interface TaskRunner {
-  run(attempts: AttemptOrder[]): void
-  cancel(attemptId: string, reason: CancelReason): void
+  /** @param xcomMaxBytes from now on instead of the settings' */
+  run(attempts: AttemptOrder[], xcomMaxBytes?: number): void
+  /** @param message default: the usual one for the reason */
+  cancel(attemptId: string, reason: CancelReason, message?: string): void
   revoke(attemptIds: string[]): void
   /** An error that no task caught: the running attempt fails by it. */
   uncaught(error: unknown): void
@@ -78,6 +80,7 @@ export function createTaskRunner(deps: {
   let attemptCount = 0
   let isDoubtful = false
   let sizeReadAt = 0
+  let xcomMaxBytes = settings.xcom_max_bytes
 
   const moveRawOutput = (isEnd = false) =>
     rawOutput.drain((line) => current?.log.write('info', 'stdout', line), isEnd)
@@ -178,9 +181,9 @@ export function createTaskRunner(deps: {
   /** @throws Error where the result is longer than may be kept */
   function checkSize(text: string | null): void {
     const size = text === null ? 0 : Buffer.byteLength(text)
-    if (size <= settings.xcom_max_bytes) return
+    if (size <= xcomMaxBytes) return
     throw new Error(
-      `the task's result is ${size} bytes of JSON, more than the ${settings.xcom_max_bytes} of xcom_max_bytes: return a reference (a path, a key) instead of the data`,
+      `the task's result is ${size} bytes of JSON, more than the ${xcomMaxBytes} of xcom_max_bytes: return a reference (a path, a key) instead of the data`,
     )
   }
 
@@ -217,13 +220,14 @@ export function createTaskRunner(deps: {
   }
 
   return {
-    run(attempts) {
+    run(attempts, itsXcomMaxBytes = xcomMaxBytes) {
+      xcomMaxBytes = itsXcomMaxBytes
       waiting.push(...attempts)
       pump().catch(onBroken)
     },
-    cancel(attemptId, reason) {
+    cancel(attemptId, reason, message = abortMessages[reason]) {
       if (current?.order.attempt_id !== attemptId) return
-      current.abort.abort(new TaskAbortedError(abortMessages[reason], { details: { reason } }))
+      current.abort.abort(new TaskAbortedError(message, { details: { reason } }))
     },
     revoke(attemptIds) {
       const revoked = attemptIds.filter((id) => waiting.some(({ attempt_id }) => attempt_id === id))

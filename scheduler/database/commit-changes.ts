@@ -32,16 +32,23 @@ export interface FinishedChange extends StartedChange {
   error: ErrorReport | null
   /** JSON text. */
   result: string | null
+  max_tries: number
+  infrastructure_retries: number
 }
 
 /** All that one commit writes; arrays are in no particular order. */
 export interface ChangeBatch {
   queuedNew: QueuedChange[]
-  queuedAgain: (QueuedChange & { from_state: string })[]
+  queuedAgain: (QueuedChange & { from_state: string; infrastructure_retries: number })[]
   started: StartedChange[]
   finished: FinishedChange[]
   decidedNew: (TaskInstanceKey & { state: string; max_tries: number })[]
-  decided: (TaskInstanceKey & { from_state: string; to_state: string; max_tries: number })[]
+  decided: (TaskInstanceKey & {
+    from_state: string
+    to_state: string
+    max_tries: number
+    infrastructure_retries: number
+  })[]
   runs: { dag_run_id: number; state: string }[]
   commandsDone: number[]
 }

@@ -3,8 +3,11 @@
 
 /** Where schedulers are woken. */
 export const channel = 'branchline'
-/** `runs`: a run was queued. `commands`: somebody asked something of a run. `dags`: a Dag was unpaused. */
-export type Wake = 'runs' | 'commands' | 'dags'
+/**
+ * `runs`: a run was queued. `commands`: somebody asked something of a run. `dags`: a Dag was unpaused. `pods`: something
+ * was seen of pods, or reported by their attempts.
+ */
+export type Wake = 'runs' | 'commands' | 'dags' | 'pods'
 
 /** Where live views are told that runs changed, as a JSON array of dag_run_ids, or `dagsChanged`. */
 export const changesChannel = 'branchline_changes'

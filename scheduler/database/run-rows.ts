@@ -37,7 +37,8 @@ export interface RunRows {
 export async function readRunRows(db: Queryable, dagRunIds: readonly number[]): Promise<RunRows> {
   const [taskInstances, activeAttempts, results] = await Promise.all([
     db.query<RunTaskInstanceRow>(
-      `select dag_run_id, task_id, map_index, state, try_number, max_tries, next_try_at
+      `select dag_run_id, task_id, map_index, state, try_number, max_tries, infrastructure_retries,
+              next_try_at
        from task_instance where dag_run_id = any ($1)`,
       [dagRunIds],
     ),

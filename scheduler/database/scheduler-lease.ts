@@ -25,6 +25,8 @@ export interface Beat {
   /** A Dag's next scheduled run is due. */
   has_due: boolean
   has_commands: boolean
+  /** A pod changed that nobody looked at since. */
+  has_pods: boolean
 }
 
 /**
@@ -44,7 +46,8 @@ export async function beat(db: Queryable, schedulerId: number, leaseTtlMs: numbe
                where r.state = 'queued' and r.run_after <= now() and not d.is_paused) as has_queued,
        exists (select 1 from dag d
                where d.next_run_after <= now() and not d.is_paused and not d.is_stale) as has_due,
-       exists (select 1 from run_command) as has_commands`,
+       exists (select 1 from run_command) as has_commands,
+       exists (select 1 from pod p where p.revision > p.seen_revision) as has_pods`,
     [schedulerId, leaseTtlMs],
     'beat',
   )

@@ -11,6 +11,18 @@ import type { TaskInstanceState } from '../../runtime/states.ts'
 import { type TriggerDecision, triggerDecision } from '../../runtime/trigger-rules.ts'
 import { countUpstream, isFinished, type RunState } from './run-state.ts'
 
+/** How often, and how long after the failure, an attempt that the cluster failed is made again. */
+export interface InfrastructureBudget {
+  retries: number
+  /** Of the first; doubled each time. */
+  retryDelayMs: number
+}
+
+/** Delays between attempts that the cluster failed do not grow beyond this. */
+const maxInfrastructureDelayMs = 5 * 60_000
+/** Of that delay, enough for one of a millisecond; bounded, since a delay of 0 times Infinity would be NaN. */
+const maxDoublings = 20
+
 /** Tasks are numbers of the run's graph. */
 export type RunEvent =
   /** The run was leased: look at every task once. */
@@ -23,6 +35,8 @@ export type RunEvent =
       state: 'success' | 'failed' | 'skipped'
       /** False: no further attempt, whatever `retries` says. */
       retryable: boolean
+      /** The cluster failed it, not the task: another attempt is made within this budget, beside `retries`. Absent: the task did. */
+      infrastructure?: InfrastructureBudget | null
     }
   | { type: 'retry_due'; task: number }
   /** Nothing new starts, active attempts are told to end, the run becomes failed when they have. */
@@ -39,6 +53,7 @@ export type Change =
       task: number
       tryNumber: number
       maxTries: number
+      infrastructureRetries: number
       from: TaskInstanceState
       hasRow: boolean
     }
@@ -52,6 +67,8 @@ export type Change =
       attemptState: 'success' | 'failed' | 'skipped'
       /** With up_for_retry. */
       retryDelayMs: number | null
+      maxTries: number
+      infrastructureRetries: number
     }
   | {
       type: 'set'
@@ -59,6 +76,7 @@ export type Change =
       from: TaskInstanceState
       to: 'none' | 'failed' | 'skipped' | 'upstream_failed'
       maxTries: number
+      infrastructureRetries: number
       hasRow: boolean
     }
   | { type: 'cancel_attempt'; task: number; tryNumber: number; reason: 'cancelled' | 'run_timeout' }
@@ -126,8 +144,8 @@ function settle(
   const settled: number[] = []
   const set = (number: number, state: typeof to) => {
     const task = run.tasks[number]!
-    const { state: from, maxTries, hasRow } = task
-    changes.push({ type: 'set', task: number, from, to: state, maxTries, hasRow })
+    const { state: from, maxTries, infrastructureRetries, hasRow } = task
+    changes.push({ type: 'set', task: number, from, to: state, maxTries, infrastructureRetries, hasRow })
     task.state = state
     task.hasRow = true
     task.isReady = false
@@ -163,9 +181,8 @@ function finishAttempt(
   const isCurrent =
     (task.state === 'queued' || task.state === 'running') && task.tryNumber === event.tryNumber
   if (!isCurrent) return
-  const isRetried =
-    event.state === 'failed' && event.retryable && task.tryNumber < task.maxTries && !run.isCancelled
-  const to = isRetried ? 'up_for_retry' : event.state
+  const delayMs = event.state === 'failed' && !run.isCancelled ? delayUntilRetry(run, event) : null
+  const to = delayMs === null ? event.state : 'up_for_retry'
   changes.push({
     type: 'finish',
     task: number,
@@ -173,7 +190,9 @@ function finishAttempt(
     from: task.state,
     to,
     attemptState: event.state,
-    retryDelayMs: isRetried ? retryDelayMs(run.graph.tasks[number]!, task.tryNumber) : null,
+    retryDelayMs: delayMs,
+    maxTries: task.maxTries,
+    infrastructureRetries: task.infrastructureRetries,
   })
   run.active -= 1
   task.state = to
@@ -181,6 +200,23 @@ function finishAttempt(
   run.unfinished -= 1
   countUpstream(run, number, to, 1)
   for (const below of run.graph.downstream[number]!) evaluate(run, below, changes)
+}
+
+/** Takes it from the budget that it is for; null where none is left. */
+function delayUntilRetry(
+  run: RunState,
+  { task: number, retryable, infrastructure }: Extract<RunEvent, { type: 'attempt_finished' }>,
+): number | null {
+  const task = run.tasks[number]!
+  if (infrastructure && task.infrastructureRetries < infrastructure.retries) {
+    const delayMs = infrastructure.retryDelayMs * 2 ** Math.min(task.infrastructureRetries, maxDoublings)
+    task.infrastructureRetries += 1
+    task.maxTries += 1
+    return Math.min(delayMs, maxInfrastructureDelayMs)
+  }
+  if (!retryable || task.tryNumber >= task.maxTries) return null
+  // The delay grows with the task's own failures alone.
+  return retryDelayMs(run.graph.tasks[number]!, task.tryNumber - task.infrastructureRetries)
 }
 
 function retry(run: RunState, number: number, changes: Change[]): void {
@@ -222,6 +258,7 @@ function clear(run: RunState, numbers: readonly number[], changes: Change[]): vo
   for (const number of cleared) {
     const task = run.tasks[number]!
     task.maxTries = task.tryNumber + run.graph.tasks[number]!.retries + 1
+    task.infrastructureRetries = 0
   }
   decideAgain(run, cleared, changes)
 }
@@ -262,8 +299,16 @@ function decideAgain(run: RunState, numbers: readonly number[], changes: Change[
     changes.push(change)
   }
   for (const [number, from] of before) {
-    const { maxTries } = run.tasks[number]!
-    changes.push({ type: 'set', task: number, from, to: 'none', maxTries, hasRow: true })
+    const { maxTries, infrastructureRetries } = run.tasks[number]!
+    changes.push({
+      type: 'set',
+      task: number,
+      from,
+      to: 'none',
+      maxTries,
+      infrastructureRetries,
+      hasRow: true,
+    })
   }
 }
 
@@ -280,6 +325,7 @@ function queueReady(run: RunState, changes: Change[]): void {
       task: number,
       tryNumber: task.tryNumber + 1,
       maxTries: task.maxTries,
+      infrastructureRetries: task.infrastructureRetries,
       from: task.state,
       hasRow: task.hasRow,
     })

@@ -12,6 +12,8 @@ export interface TaskState {
   tryNumber: number
   /** A failed attempt with a smaller number is retried. */
   maxTries: number
+  /** Attempts made because the cluster failed the one before; they count in tryNumber and maxTries. */
+  infrastructureRetries: number
   /** Whether task_instance has a row of it. */
   hasRow: boolean
   /** Its trigger rule says run; it waits for room under max_active_tasks. */
@@ -38,6 +40,7 @@ export interface TaskInstanceRow {
   state: TaskInstanceState
   try_number: number
   max_tries: number
+  infrastructure_retries: number
 }
 
 const finished = new Set<TaskInstanceState>(finishedTaskInstanceStates)
@@ -69,6 +72,7 @@ export function createRunState(
       state: 'none',
       tryNumber: 0,
       maxTries: task.retries + 1,
+      infrastructureRetries: 0,
       hasRow: false,
       isReady: false,
       upstream: {
@@ -96,6 +100,7 @@ export function createRunState(
     task.state = row.state
     task.tryNumber = row.try_number
     task.maxTries = row.max_tries
+    task.infrastructureRetries = row.infrastructure_retries
     task.hasRow = true
     if (row.state === 'queued' || row.state === 'running') run.active += 1
     if (isFinished(row.state)) {

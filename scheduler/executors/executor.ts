@@ -2,7 +2,8 @@
 // executor decides nothing about a run. What it is told may be told again after a restart; what it reports is
 // checked against the attempt's token, so a report of an attempt that is no longer current changes nothing.
 
-import type { Isolation } from '../../runtime/manifest.ts'
+import type { AttemptPlace } from '../../runtime/log-line.ts'
+import type { DagManifest, TaskManifest } from '../../runtime/manifest.ts'
 import type {
   AttemptOrder,
   CancelReason,
@@ -12,27 +13,35 @@ import type {
 
 export interface DispatchOrder {
   order: AttemptOrder
-  /** Higher goes first. */
-  priorityWeight: number
-  isolation: Isolation
+  dagRunId: number
+  /** Of the run's version. */
+  dag: DagManifest
+  task: TaskManifest
 }
 
 export type ExecutorReport =
   | { type: 'start'; attempt_id: string; token: string; start_ms: number; hostname: string; pid: number }
-  | (Omit<FinishReport, 'reusable'> & { hostname: string | null; pid: number | null })
+  | (Omit<FinishReport, 'reusable'> & {
+      hostname: string | null
+      pid: number | null
+      /** The cluster failed it, not the task; absent: the task did, or nothing failed. */
+      isInfrastructure?: boolean
+    })
 
 /** An attempt that was committed by a scheduler that is gone. */
 export interface Orphan {
   attempt_id: string
   token: string
+  dag_run_id: number
+  place: AttemptPlace
   log_path: string
 }
 
 export type Adoption =
   /** It never began anywhere: dispatch it again, it is the same attempt. */
   | { attempt_id: string; fate: 'not_begun' }
-  /** It goes on and will be reported. */
-  | { attempt_id: string; fate: 'running' }
+  /** It goes on. Nothing of it is reported before `follow` is called, which is done once its run can take reports. */
+  | { attempt_id: string; fate: 'running'; follow: () => void }
   /** It ended, and this is how. */
   | { attempt_id: string; fate: 'finished'; report: Extract<ExecutorReport, { type: 'finish' }> }
   /** It began and does not run any more. */

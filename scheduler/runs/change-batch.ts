@@ -3,7 +3,9 @@ import { notMapped } from '../../runtime/ids.ts'
 import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
 import { type ChangeBatch, emptyChangeBatch, type StartedChange } from '../database/commit-changes.ts'
 import type { Change } from '../decide/decide.ts'
-import { attemptId, type LeasedRun, newToken } from './leased-run.ts'
+import { executorOf } from '../executors/executor-of.ts'
+import { attemptId } from './attempt-order.ts'
+import { type LeasedRun, newToken } from './leased-run.ts'
 
 /** Done after the commit, in this order: what was decided first is acted on first. */
 export type Act =
@@ -78,9 +80,10 @@ export function addChanges(
           try_number: tryNumber,
           max_tries: maxTries,
           token,
-          executor: task.executor ?? context.defaultExecutor,
+          executor: executorOf(task, context.defaultExecutor),
         }
-        if (change.hasRow) batch.changes.queuedAgain.push({ ...queued, from_state: from })
+        const again = { from_state: from, infrastructure_retries: change.infrastructureRetries }
+        if (change.hasRow) batch.changes.queuedAgain.push({ ...queued, ...again })
         else batch.changes.queuedNew.push(queued)
         batch.acts.push({ type: 'dispatch', run, task: change.task, tryNumber })
         break
@@ -116,14 +119,16 @@ export function addChanges(
           exit_code: report!.exitCode,
           error: report!.error,
           result: report!.result,
+          max_tries: change.maxTries,
+          infrastructure_retries: change.infrastructureRetries,
         })
         if (nextTryAt !== null) batch.acts.push({ type: 'retry', run, task: change.task, at: nextTryAt })
         break
       }
       case 'set': {
-        const { from, to, maxTries, hasRow } = change
-        if (hasRow)
-          batch.changes.decided.push({ ...key, from_state: from, to_state: to, max_tries: maxTries })
+        const { from, to, maxTries, infrastructureRetries, hasRow } = change
+        const budget = { max_tries: maxTries, infrastructure_retries: infrastructureRetries }
+        if (hasRow) batch.changes.decided.push({ ...key, from_state: from, to_state: to, ...budget })
         else batch.changes.decidedNew.push({ ...key, state: to, max_tries: maxTries })
         break
       }

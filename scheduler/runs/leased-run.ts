@@ -8,6 +8,7 @@ import type { RunCommandRow } from '../database/run-commands.ts'
 import type { RunRows } from '../database/run-rows.ts'
 import { createRunState, type RunState } from '../decide/run-state.ts'
 import type { DispatchOrder } from '../executors/executor.ts'
+import { attemptOrder, mergedParams } from './attempt-order.ts'
 import type { DagVersion } from './version-cache.ts'
 
 /** The attempt of a task that is queued or running now. */
@@ -57,7 +58,7 @@ export function createLeasedRun(input: {
     version,
     state: createRunState(version.graph, rows?.taskInstances, row.state),
     sourcePath,
-    params: JSON.stringify({ ...manifest.params, ...(JSON.parse(row.params) as object) }),
+    params: mergedParams(manifest.params, row.params),
     results: new Map(rows?.results.map((result) => [numberOfRow(result), result.value])),
     attempts: new Map(
       rows?.activeAttempts.map((attempt) => [
@@ -77,11 +78,6 @@ export function createLeasedRun(input: {
   }
 }
 
-/** Names one attempt for good: the primary key of its row. */
-export function attemptId(dagRunId: number, taskId: string, mapIndex: number, tryNumber: number): string {
-  return `${dagRunId}/${taskId}/${mapIndex}/${tryNumber}`
-}
-
 /** A token for a new attempt; with it, and with it alone, the attempt is reported. */
 export const newToken = randomUUID
 
@@ -90,35 +86,20 @@ export function dispatchOrder(run: LeasedRun, task: number, logsDir: string): Di
   const { row, version } = run
   const manifest = version.graph.tasks[task]!
   const { token, tryNumber } = run.attempts.get(task)!
-  const inputs: Record<string, string> = {}
-  for (const [name, taskId] of Object.entries(manifest.inputs)) {
-    const result = run.results.get(version.graph.numberOf.get(taskId)!)
-    if (result !== undefined) inputs[name] = result
-  }
-  const place = {
-    dag_id: row.dag_id,
-    run_id: row.run_id,
-    task_id: manifest.task_id,
-    map_index: notMapped,
-    try_number: tryNumber,
-  }
-  const order: AttemptOrder = {
-    attempt_id: attemptId(row.dag_run_id, manifest.task_id, notMapped, tryNumber),
-    token,
-    ...place,
-    max_tries: run.state.tasks[task]!.maxTries,
-    run_type: row.run_type,
-    logical_date: row.logical_date?.toISOString() ?? null,
-    data_interval_start: row.data_interval_start?.toISOString() ?? null,
-    data_interval_end: row.data_interval_end?.toISOString() ?? null,
+  const placeless = attemptOrder({
+    run: row,
+    task: manifest,
+    attempt: { mapIndex: notMapped, tryNumber, maxTries: run.state.tasks[task]!.maxTries },
     params: run.params,
-    inputs,
-    bundle_hash: version.bundleHash,
+    resultOf: (taskId) => run.results.get(version.graph.numberOf.get(taskId)!),
+    bundleHash: version.bundleHash,
+  })
+  const order: AttemptOrder = {
+    ...placeless,
+    token,
     bundle_path: version.bundlePath,
     source_path: run.sourcePath,
-    commit_sha: row.commit_sha,
-    log_path: attemptLogPath(logsDir, place),
-    execution_timeout_ms: manifest.execution_timeout_ms,
+    log_path: attemptLogPath(logsDir, placeless),
   }
-  return { order, priorityWeight: manifest.priority_weight, isolation: manifest.isolation }
+  return { order, dagRunId: row.dag_run_id, dag: version.graph.manifest, task: manifest }
 }

@@ -12,12 +12,14 @@ import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
 import type { CommitRefusal } from '../database/commit-changes.ts'
 import type { Database } from '../database/connection.ts'
 import type { RunCommandRow } from '../database/run-commands.ts'
-import { decide, type RunEvent } from '../decide/decide.ts'
+import { decide, type InfrastructureBudget, type RunEvent } from '../decide/decide.ts'
 import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../executors/executor.ts'
+import { executorOf } from '../executors/executor-of.ts'
+import { attemptId } from './attempt-order.ts'
 import { type Act, type AttemptReport, addChanges, type PendingBatch } from './change-batch.ts'
 import { createCommitLoop } from './commit-loop.ts'
-import { attemptId, dispatchOrder, type LeasedRun } from './leased-run.ts'
+import { dispatchOrder, type LeasedRun } from './leased-run.ts'
 import { createLongTimers } from './long-timers.ts'
 
 export interface RunEngine {
@@ -44,6 +46,7 @@ export function createRunEngine(deps: {
   logsDir: string
   executors: ReadonlyMap<string, Executor>
   defaultExecutor: string
+  infrastructureBudget: InfrastructureBudget
   /** The lease is lost or the rows are not as they were left: this engine is over. Called once. */
   onRefused: (refusal: CommitRefusal, error: unknown) => void
   /** After each commit, with the runs that it changed, and whether one of them ended. */
@@ -146,7 +149,7 @@ export function createRunEngine(deps: {
     tryNumber: number,
   ): void {
     if (run.attempts.get(task)?.tryNumber !== tryNumber) return
-    const name = run.version.graph.tasks[task]!.executor ?? defaultExecutor
+    const name = executorOf(run.version.graph.tasks[task]!, defaultExecutor)
     const executor = executors.get(name)
     const order = dispatchOrder(run, task, logsDir)
     dispatched.set(order.order.attempt_id, { run, task })
@@ -272,7 +275,8 @@ export function createRunEngine(deps: {
     const { state, retryable, result, error, exit_code: exitCode, end_ms: endMs } = received
     if (state === 'success' && result !== null && run.version.isInput[task]) run.results.set(task, result)
     const finished = { startMs, endMs, hostname, pid, exitCode, error, result }
-    happen(run, { type: 'attempt_finished', task, tryNumber, state, retryable }, finished)
+    const infrastructure = received.isInfrastructure ? deps.infrastructureBudget : null
+    happen(run, { type: 'attempt_finished', task, tryNumber, state, retryable, infrastructure }, finished)
   }
 
   return {

@@ -8,7 +8,8 @@ import { readRunCommands } from '../database/run-commands.ts'
 import { type ActiveAttemptRow, adoptAttempts, readRunRows } from '../database/run-rows.ts'
 import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { Adoption, DispatchOrder, Executor, ExecutorReport, Orphan } from '../executors/executor.ts'
-import { attemptId, createLeasedRun, dispatchOrder, type LeasedRun } from './leased-run.ts'
+import { attemptId } from './attempt-order.ts'
+import { createLeasedRun, dispatchOrder, type LeasedRun } from './leased-run.ts'
 import type { RunEngine } from './run-engine.ts'
 import type { VersionCache } from './version-cache.ts'
 
@@ -69,11 +70,13 @@ export async function takeBegunRuns(deps: TakeRunsDeps, rows: readonly DagRunRow
   const adopted = await adopt(deps, runs, runRows.activeAttempts)
   deps.engine.add([...runs.values()])
   for (const report of adopted.reports) deps.engine.report(report)
+  for (const follow of adopted.follows) follow()
   for (const [executor, orders] of adopted.orders) executor.dispatch(orders)
 }
 
 interface Adopted {
   reports: ExecutorReport[]
+  follows: (() => void)[]
   orders: Map<Executor, DispatchOrder[]>
 }
 
@@ -83,7 +86,7 @@ async function adopt(
   runs: ReadonlyMap<number, LeasedRun>,
   attempts: readonly ActiveAttemptRow[],
 ): Promise<Adopted> {
-  const adopted: Adopted = { reports: [], orders: new Map() }
+  const adopted: Adopted = { reports: [], follows: [], orders: new Map() }
   const byId = new Map(attempts.map((row) => [idOf(row), row]))
   const notBegun: ActiveAttemptRow[] = []
   for (const group of Map.groupBy(attempts, (row) => `${row.scheduler_id} ${row.executor}`).values()) {
@@ -111,6 +114,7 @@ async function adopt(
     for (const adoption of adoptions) {
       const row = byId.get(adoption.attempt_id)!
       if (adoption.fate === 'not_begun') notBegun.push(row)
+      else if (adoption.fate === 'running') adopted.follows.push(adoption.follow)
       else if (adoption.fate === 'finished') adopted.reports.push(adoption.report)
       else if (adoption.fate === 'lost')
         adopted.reports.push(endedWithoutRunner({ attempt_id: idOf(row), token: row.token }, adoption.error))
@@ -144,5 +148,11 @@ function idOf(row: ActiveAttemptRow): string {
 function orphanOf({ logsDir }: TakeRunsDeps, { row: run }: LeasedRun, row: ActiveAttemptRow): Orphan {
   const { task_id, map_index, try_number, token } = row
   const place = { dag_id: run.dag_id, run_id: run.run_id, task_id, map_index, try_number }
-  return { attempt_id: idOf(row), token, log_path: attemptLogPath(logsDir, place) }
+  return {
+    attempt_id: idOf(row),
+    token,
+    dag_run_id: row.dag_run_id,
+    place,
+    log_path: attemptLogPath(logsDir, place),
+  }
 }

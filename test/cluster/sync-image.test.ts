@@ -8,8 +8,8 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { version } from '../../runtime/version.ts'
 import {
-  buildSyncImage,
   containersMissing,
+  ourImage,
   runContainer,
   startContainer,
   type UnpackedImage,
@@ -23,7 +23,8 @@ import {
   sshdMissing,
 } from '../support/git-server.ts'
 
-const imageName = 'localhost/branchline-sync:test'
+/** Packages of the image are fetched and unpacked in it, where it was not built before. */
+const buildMs = 600_000
 /** The image's own user and group, as git-sync's. */
 const imageUser = 65533
 /** Some other user, as a cluster's policy may choose. */
@@ -38,9 +39,8 @@ describe.skipIf(missing !== undefined)(
     let image: UnpackedImage
 
     beforeAll(async () => {
-      console.log(await buildSyncImage(imageName))
-      image = await unpackImage(imageName)
-    })
+      image = await unpackImage(await ourImage('sync'))
+    }, buildMs)
     afterAll(async () => {
       await image?.[Symbol.asyncDispose]()
     })

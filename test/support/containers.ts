@@ -24,11 +24,30 @@ export function containersMissing(): string | undefined {
   return undefined
 }
 
-/** Builds the sync image from dist/sync.js; one line with its name and size. */
-export async function buildSyncImage(image: string): Promise<string> {
-  const script = resolve(import.meta.dirname, '../../images/build-sync')
-  const { stdout } = await run(script, [image])
-  return stdout.trim()
+/** Name of an image of ours: the one that test/cluster/run has built for this run; without it, one that is built now. */
+export async function ourImage(name: 'sync' | 'worker'): Promise<string> {
+  const built = process.env[`TEST_${name.toUpperCase()}_IMAGE`]
+  if (built !== undefined) return built
+  const image = `localhost/branchline-${name}:test`
+  const script = resolve(import.meta.dirname, `../../images/build-${name}`)
+  console.log((await run(script, [image])).stdout.trim())
+  return image
+}
+
+/** Builds an image of a Dockerfile's text, as users build on ours; nothing is copied into it. */
+export async function buildImage(image: string, dockerfile: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'branchline-image-'))
+  try {
+    await writeFile(join(folder, 'Dockerfile'), dockerfile)
+    await run('buildah', ['build', '--isolation', 'chroot', '--pull-never', '--tag', image, folder])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Removes an image from buildah's store. */
+export async function removeImage(image: string): Promise<void> {
+  await run('buildah', ['rmi', image])
 }
 
 /** An image, unpacked once for any number of containers. */

@@ -30,7 +30,7 @@ export interface GitHttpServer extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** A key and a certificate that it signed itself, for `127.0.0.1`, as PEM. */
+/** A key and a certificate that it signed itself, as PEM. */
 export interface SelfSigned {
   key: string
   cert: string
@@ -38,6 +38,7 @@ export interface SelfSigned {
 
 /**
  * Serves every repository in a folder by smart HTTP, for reading and pushing, to one user with a password.
+ * @param server.address where it listens; default: the loopback address
  * @param server.port default: a free one
  * @param server.tls present: speaks HTTPS
  */
@@ -45,10 +46,12 @@ export async function serveGitOverHttp(server: {
   folder: string
   username: string
   password: string
+  address?: string
   port?: number
   tls?: SelfSigned
 }): Promise<GitHttpServer> {
   let { password } = server
+  const address = server.address ?? '127.0.0.1'
   let isHanging = false
   let limit: AnswerLimit | undefined
   const children = new Set<ChildProcess>()
@@ -64,7 +67,7 @@ export async function serveGitOverHttp(server: {
     child.once('close', () => children.delete(child))
   }
   const http = server.tls === undefined ? createServer(answer) : createTlsServer(server.tls, answer)
-  await new Promise<void>((resolve) => http.listen(server.port ?? 0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => http.listen(server.port ?? 0, address, resolve))
   const { port } = http.address() as AddressInfo
   const scheme = server.tls === undefined ? 'http' : 'https'
   const close = async (): Promise<void> => {
@@ -73,9 +76,9 @@ export async function serveGitOverHttp(server: {
     await new Promise((resolve) => http.close(resolve))
   }
   return {
-    url: (name) => `${scheme}://127.0.0.1:${port}/${name}`,
+    url: (name) => `${scheme}://${address}:${port}/${name}`,
     urlWithPassword: (name) =>
-      `${scheme}://${encodeURIComponent(server.username)}:${encodeURIComponent(password)}@127.0.0.1:${port}/${name}`,
+      `${scheme}://${encodeURIComponent(server.username)}:${encodeURIComponent(password)}@${address}:${port}/${name}`,
     port,
     setPassword: (next) => {
       password = next
@@ -122,10 +125,10 @@ function limited(response: ServerResponse, limit: AnswerLimit | undefined): Serv
   return response
 }
 
-/** Made by openssl. @param folder where it may write */
-export async function createSelfSigned(folder: string): Promise<SelfSigned> {
+/** Made by openssl, for one address. @param folder where it may write */
+export async function createSelfSigned(folder: string, address = '127.0.0.1'): Promise<SelfSigned> {
   const [keyPath, certPath] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
+  const subject = ['-subj', `/CN=${address}`, '-addext', `subjectAltName=IP:${address}`]
   const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
   await run('openssl', ['req', '-x509', ...kind, ...subject, '-keyout', keyPath, '-out', certPath])
   return { key: await readFile(keyPath, 'utf8'), cert: await readFile(certPath, 'utf8') }

@@ -34,8 +34,11 @@ export interface GitSshServer extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** An sshd on a free port of the loopback address, with keys of its own; logs in whoever runs the tests. */
-export async function serveGitOverSsh(): Promise<GitSshServer> {
+/**
+ * An sshd on a free port, with keys of its own; logs in whoever runs the tests.
+ * @param address where it listens; default: the loopback address
+ */
+export async function serveGitOverSsh(address = '127.0.0.1'): Promise<GitSshServer> {
   const folder = await mkdtemp(join(tmpdir(), 'branchline-sshd-'))
   const key = async (name: string): Promise<string> => {
     const file = join(folder, name)
@@ -43,13 +46,13 @@ export async function serveGitOverSsh(): Promise<GitSshServer> {
     return file
   }
   const [hostKey, keyFile, strangersKeyFile] = await Promise.all([key('host'), key('user'), key('stranger')])
-  const port = await freePort()
+  const port = await freePort(address)
   const config = join(folder, 'sshd_config')
   await writeFile(
     config,
     [
       `Port ${port}`,
-      'ListenAddress 127.0.0.1',
+      `ListenAddress ${address}`,
       `HostKey ${hostKey}`,
       `AuthorizedKeysFile ${keyFile}.pub`,
       'PidFile none',
@@ -66,7 +69,7 @@ export async function serveGitOverSsh(): Promise<GitSshServer> {
   const knownHostsFile = join(folder, 'known_hosts')
   const wrongKnownHostsFile = join(folder, 'wrong_known_hosts')
   const hostLine = async (file: string) =>
-    `[127.0.0.1]:${port} ${(await readFile(`${file}.pub`, 'utf8')).trim()}\n`
+    `[${address}]:${port} ${(await readFile(`${file}.pub`, 'utf8')).trim()}\n`
   await writeFile(knownHostsFile, await hostLine(hostKey))
   await writeFile(wrongKnownHostsFile, await hostLine(strangersKeyFile))
 
@@ -81,11 +84,11 @@ export async function serveGitOverSsh(): Promise<GitSshServer> {
     await exited
     await rm(folder, { recursive: true, force: true })
   }
-  while (!(await accepts(port))) {
+  while (!(await accepts(port, address))) {
     if (sshd.exitCode !== null) throw new Error(`sshd ended: ${said}`)
   }
   return {
-    url: (path) => `ssh://${userInfo().username}@127.0.0.1:${port}${path}`,
+    url: (path) => `ssh://${userInfo().username}@${address}:${port}${path}`,
     keyFile,
     strangersKeyFile,
     knownHostsFile,
@@ -95,17 +98,17 @@ export async function serveGitOverSsh(): Promise<GitSshServer> {
   }
 }
 
-async function freePort(): Promise<number> {
+async function freePort(address: string): Promise<number> {
   const server = createTcpServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, address, resolve))
   const { port } = server.address() as AddressInfo
   await new Promise((resolve) => server.close(resolve))
   return port
 }
 
-async function accepts(port: number): Promise<boolean> {
+async function accepts(port: number, address: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, address)
     const end = (isOpen: boolean) => () => {
       socket.destroy()
       setTimeout(() => resolve(isOpen), 20)

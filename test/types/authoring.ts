@@ -1,6 +1,6 @@
 // What compiles and what must not, checked by `tsc`: each `@ts-expect-error` is an error of its own if the line
 // below it compiles. Nothing here runs.
-import { bash, chain, type Dag, dag, group, type Jsonified, type Task, task } from 'branchline'
+import { bash, chain, type Dag, dag, group, type Jsonified, pod, type Task, task } from 'branchline'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 function isExactly<A, B>(..._proof: Equal<A, B> extends true ? [] : ['these types differ', A, B]): void {}
@@ -154,3 +154,18 @@ dag('async', {}, async () => {})
 dag('defaults', { defaults: { after: [] } }, () => {})
 // @ts-expect-error a Dag has options, be they empty
 dag('no-options', () => {})
+
+dag('pods', {}, () => {
+  const trained = pod<{ accuracy: number }>('train', { image: 'trainer:4', doXcomPush: true })
+  const moved = pod<number[]>('moved', { image: 'x', do_xcom_push: true, env_vars: { A: '1' }, retries: 2 })
+  const silent = pod('silent', { image: 'x', volumeMounts: [{ name: 'v', mountPath: '/v' }] })
+  task('report', { trained, moved, silent }, ({ trained, moved, silent }) => {
+    isExactly<typeof trained.accuracy, number>()
+    isExactly<typeof moved, number[]>()
+    isExactly<typeof silent, undefined>()
+  })
+  // @ts-expect-error there is no such option
+  pod('typo', { imag: 'x' })
+  // @ts-expect-error a mount is Kubernetes' own
+  pod('mount', { image: 'x', volumeMounts: [{ name: 'v', mount_path: '/v' }] })
+})

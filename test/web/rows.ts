@@ -1,4 +1,6 @@
 // Rows for tests, put there by SQL as a scheduler and a loader would.
+
+import type { PodObservation } from '../../k8s/pod-observation.ts'
 import type { DagManifest, ScheduleManifest, TaskManifest } from '../../runtime/manifest.ts'
 import type { DagRunState, TaskInstanceState } from '../../runtime/states.ts'
 import type { Queryable } from '../../scheduler/database/connection.ts'
@@ -24,6 +26,7 @@ export function manifestOf(
     max_active_tasks: 16,
     dagrun_timeout_ms: null,
     is_paused_upon_creation: null,
+    pod_override: null,
     params: { region: 'eu' },
     tasks: Object.entries(edges).map(
       ([task_id, upstream_task_ids]): TaskManifest => ({
@@ -40,6 +43,10 @@ export function manifestOf(
         priority_weight: 1,
         executor: null,
         isolation: 'warm',
+        pod_override: null,
+        pod_template_file: null,
+        spot: null,
+        operator: null,
         doc: null,
       }),
     ),
@@ -125,4 +132,37 @@ export async function insertTaskInstance(
       [dagRunId, taskId],
     )
   }
+}
+
+/** The pod of an attempt, as the launch ledger has it once it was seen. */
+export async function insertPod(
+  db: Queryable,
+  dagRunId: number,
+  taskId: string,
+  more: {
+    tryNumber?: number
+    namespace?: string
+    podName?: string
+    state?: 'planned' | 'created' | 'ended' | 'deleted'
+    observation?: PodObservation
+    isGone?: boolean
+    waiting?: { reason: string; message: string }
+    memoryPeakBytes?: number
+    manifest?: object
+  } = {},
+): Promise<void> {
+  const { tryNumber = 1, state = 'created' } = more
+  await db.query(
+    `insert into pod (dag_run_id, task_id, try_number, token, kind, namespace, pod_name, manifest, state, uid,
+       observation, is_gone, waiting_reason, waiting_message, memory_peak_bytes, planned_at, created_at)
+     values ($1, $2, $3, gen_random_uuid(), 'task', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+       '2026-01-02T03:04:05Z', case when $7 <> 'planned' then timestamptz '2026-01-02T03:04:06Z' end)`,
+    [
+      ...[dagRunId, taskId, tryNumber, more.namespace ?? 'jobs', more.podName ?? `${taskId}-${tryNumber}`],
+      ...[JSON.stringify(more.manifest ?? {}), state, more.observation?.uid ?? null],
+      more.observation === undefined ? null : JSON.stringify(more.observation),
+      ...[more.isGone ?? false, more.waiting?.reason ?? null, more.waiting?.message ?? null],
+      more.memoryPeakBytes ?? null,
+    ],
+  )
 }

@@ -34,6 +34,8 @@ test('the OpenAPI document lists every path with its parameters and answers', as
       `post ${run}/clear`,
       `get ${run}/taskInstances/{task_id}`,
       `get ${run}/taskInstances/{task_id}/logs/{try_number}`,
+      'get /api/v2/pods',
+      'get /api/v2/pods/{namespace}/{pod_name}',
       'get /api/v2/importErrors',
       'get /api/v2/eventLogs',
       'get /api/v2/monitor/health',

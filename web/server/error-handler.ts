@@ -14,10 +14,13 @@ import type { ErrorBody } from './schemas/common.ts'
 /** Code → status; what is not listed is 500. */
 const statusOf: Readonly<Record<string, number>> = {
   INVALID_INPUT: 400,
+  UNAUTHENTICATED: 401,
   FORBIDDEN: 403,
   NOT_FOUND: 404,
   CONFLICT: 409,
+  ATTEMPT_NOT_CURRENT: 410,
   DATABASE_UNAVAILABLE: 503,
+  KUBERNETES: 503,
 }
 
 /** Seconds after which a client may ask again; Postgres' restart takes about as long. */

@@ -1,6 +1,6 @@
 // The program `branchline web`: configuration in, signals and exit codes out; the server is web-server.ts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { loadConfig } from '../../runtime/config.ts'
+import { type Config, loadConfig } from '../../runtime/config.ts'
 import { ConfigError, DatabaseUnavailableError, messageOf } from '../../runtime/errors.ts'
 import { createLogger } from '../../runtime/log.ts'
 import { onParentGone, reportReady } from '../../runtime/parent-watch.ts'
@@ -49,7 +49,8 @@ async function serve(): Promise<void> {
     max: databaseConnections,
     applicationName: 'branchline web',
   })
-  const server = createWebServer({ db, logsDir: values.logs_dir, log, version })
+  const execution = await executionDeps(values)
+  const server = createWebServer({ db, logsDir: values.logs_dir, log, version, execution })
   const { url } = await server.start({ host: values.web_host, port: values.web_port })
   log.info({ url }, 'listening')
   const stopped = new Promise<void>((resolve) => {
@@ -61,6 +62,31 @@ async function serve(): Promise<void> {
   await stopped
   await Promise.race([server.stop().then(() => db.close()), sleep(stopGraceMs)])
   log.info('stopped')
+}
+
+/** For attempts in pods; the API server is asked for its keys when the first of them speaks. */
+async function executionDeps(values: Config) {
+  if (!values.executors.includes('kubernetes')) return undefined
+  const { connectKubernetes } = await import('../../k8s/connect.ts')
+  const { createPodIdentification } = await import('../../k8s/pod-identity.ts')
+  const { kubernetes_in_cluster: inCluster } = values
+  const client = await connectKubernetes({
+    inCluster: inCluster === 'auto' ? null : inCluster === 'true',
+    configFile: values.kubernetes_config_file,
+    context: values.kubernetes_cluster_context,
+    environment: process.env,
+  })
+  return {
+    identification: createPodIdentification({
+      keySet: () => client.keySet(),
+      issuer: () => client.issuer(),
+    }),
+    settings: {
+      heartbeatIntervalMs: values.worker_heartbeat_interval,
+      killGraceMs: values.task_kill_grace,
+      xcomMaxBytes: values.xcom_max_bytes,
+    },
+  }
 }
 
 /** The first program that finds Postgres brings it to this release's schema; until then requests get 503. */

@@ -15,6 +15,16 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
         description: "The paths and names of Airflow's REST API v2, as far as they go.",
       },
       servers: [{ url: '/' }],
+      components: {
+        securitySchemes: {
+          podToken: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'The token that the kubelet projects into a worker pod.',
+          },
+        },
+      },
     },
   })
   app.get(openapiPath, { schema: { hide: true } }, () => app.swagger())

@@ -6,12 +6,14 @@ import { ConfigError, messageOf } from '../../runtime/errors.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { Database } from '../../scheduler/database/connection.ts'
 import { type ApiApp, createApiApp } from './api-app.ts'
+import { type ExecutionDeps, executionRoutes } from './execution/execution-routes.ts'
 import { type ChangeFeed, createChangeFeed } from './live/change-feed.ts'
 import { createOpenStreams, type OpenStreams } from './open-streams.ts'
 import { dagRunRoutes } from './routes/dag-runs.ts'
 import { dagRoutes } from './routes/dags.ts'
 import { eventRoutes } from './routes/events.ts'
 import { monitoringRoutes } from './routes/monitoring.ts'
+import { podRoutes } from './routes/pods.ts'
 import { taskInstanceRoutes } from './routes/task-instances.ts'
 
 export interface WebServer extends AsyncDisposable {
@@ -40,8 +42,10 @@ export function createWebServer(deps: {
   logsDir: string
   log: Logger
   version: string
+  /** For attempts in pods; undefined: there are none, and no routes for them. */
+  execution?: Pick<ExecutionDeps, 'identification' | 'settings'> | undefined
 }): WebServer {
-  const { db, log, logsDir, version } = deps
+  const { db, execution, log, logsDir, version } = deps
   let running: { app: ApiApp; feed: ChangeFeed; streams: OpenStreams } | undefined
 
   const stop = async (): Promise<void> => {
@@ -63,8 +67,10 @@ export function createWebServer(deps: {
       dagRoutes(app, routeDeps)
       dagRunRoutes(app, routeDeps)
       taskInstanceRoutes(app, routeDeps)
+      podRoutes(app, routeDeps)
       monitoringRoutes(app, routeDeps)
       eventRoutes(app, routeDeps)
+      if (execution !== undefined) await executionRoutes(app, { db, logsDir, ...execution })
       await listen(app, host, port)
       feed.start()
       running = { app, feed, streams }

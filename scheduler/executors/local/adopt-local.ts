@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import type { Logger } from '../../../runtime/log.ts'
 import { endProcessGroup } from '../../../runtime/process-group.ts'
 import { processStartTime } from '../../../runtime/process-start.ts'
+import { saveLastOutput } from '../../../runtime/task-runner/runner-files.ts'
 import type { Adoption, Orphan } from '../executor.ts'
 import {
   closeSchedulerDirectory,
@@ -11,7 +12,6 @@ import {
   namedProcess,
   readJournal,
   runnerDirectories,
-  saveLastOutput,
 } from './runner-directory.ts'
 
 export async function adoptLocal(deps: {

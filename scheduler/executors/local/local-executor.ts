@@ -11,19 +11,20 @@ import { setTimeout as delay } from 'node:timers/promises'
 import TinyQueue from 'tinyqueue'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
-import type {
-  CancelReason,
-  ErrorReport,
-  RunnerReport,
-  RunnerSettings,
-} from '../../../runtime/task-runner/protocol.ts'
+import type { CancelReason, RunnerReport, RunnerSettings } from '../../../runtime/task-runner/protocol.ts'
+import { runnerEnded } from '../../../runtime/task-runner/runner-ended.ts'
+import { outputTail, saveLastOutput } from '../../../runtime/task-runner/runner-files.ts'
+import {
+  type RunnerExit,
+  type RunnerProcess,
+  startRunnerProcess,
+} from '../../../runtime/task-runner/runner-process.ts'
 import { endedWithoutRunner } from '../ended-without-runner.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../executor.ts'
 import { adoptLocal } from './adopt-local.ts'
 import { isStopped } from './is-stopped.ts'
 import { createReaper } from './reaper.ts'
-import { outputTail, saveLastOutput, schedulerDirectory } from './runner-directory.ts'
-import { type RunnerExit, type RunnerProcess, startRunnerProcess } from './runner-process.ts'
+import { schedulerDirectory } from './runner-directory.ts'
 
 export interface LocalExecutorSettings {
   /** Attempts at once, and so runners. */
@@ -97,7 +98,7 @@ export function createLocalExecutor(deps: {
   const reaper = createReaper(log)
   const waiting = new TinyQueue<Waiting>(
     [],
-    (a, b) => b.priorityWeight - a.priorityWeight || a.sequence - b.sequence,
+    (a, b) => b.task.priority_weight - a.task.priority_weight || a.sequence - b.sequence,
   )
   /** Ids of waiting attempts that were cancelled meanwhile; they are dropped when they come up. */
   const cancelledWaiting = new Set<string>()
@@ -228,7 +229,7 @@ export function createLocalExecutor(deps: {
         'task runner ended during an attempt',
       )
       onReport({
-        ...endedWithoutRunner(order, endedError(exit, given.cancelReason)),
+        ...endedWithoutRunner(order, runnerEnded(exit, given.cancelReason)),
         exit_code: exit.code,
         start_ms: given.startedAt,
         hostname: host,
@@ -301,7 +302,7 @@ export function createLocalExecutor(deps: {
     if (isStopping) return
     const batches = new Map<Runner, DispatchOrder[]>()
     for (let next = peekWaiting(); next; next = peekWaiting()) {
-      const runner = chooseRunner(next.isolation === 'fresh')
+      const runner = chooseRunner(next.task.isolation === 'fresh')
       if (!runner) break
       popWaiting()
       runner.given.set(next.order.attempt_id, {
@@ -425,26 +426,4 @@ export function createLocalExecutor(deps: {
     },
   }
   return executor
-}
-
-function endedError(exit: RunnerExit, cancelReason: CancelReason | null): ErrorReport {
-  const how = exit.signal === null ? `with exit code ${exit.code}` : `by ${exit.signal}`
-  if (cancelReason !== null) {
-    const why = {
-      timeout: 'it took longer than its execution timeout',
-      run_timeout: "its run took longer than its Dag's dagrunTimeout",
-      cancelled: 'it was cancelled',
-      shutdown: 'the scheduler shut down',
-    }
-    return {
-      name: 'AttemptKilled',
-      message: `the attempt was killed after its grace period: ${why[cancelReason]}`,
-      stack: null,
-    }
-  }
-  return {
-    name: 'TaskRunnerEnded',
-    message: `the process that ran the attempt ended ${how} before the task did: the task ended it, it ran out of memory, or somebody killed it`,
-    stack: null,
-  }
 }

@@ -25,6 +25,7 @@ test('a Dag without options gets the defaults', () => {
     dagrun_timeout_ms: null,
     is_paused_upon_creation: null,
     params: {},
+    pod_override: null,
     tasks: [
       {
         task_id: 'extract',
@@ -40,6 +41,9 @@ test('a Dag without options gets the defaults', () => {
         priority_weight: 1,
         executor: null,
         isolation: 'warm',
+        pod_override: null,
+        pod_template_file: null,
+        spot: null,
         doc: null,
       },
     ],

@@ -91,7 +91,7 @@ test('a lease that has not run out is not taken over', async () => {
 
 test('a change of a row that is not in the state it was left in is refused with all of its commit', async () => {
   await commit(1, { queuedNew: [queued('a')] })
-  const again = { ...queued('a'), try_number: 2, from_state: 'up_for_retry' }
+  const again = { ...queued('a'), try_number: 2, from_state: 'up_for_retry', infrastructure_retries: 0 }
   const refused = await commit(2, { queuedNew: [queued('b')], queuedAgain: [again] }).catch(
     (error: unknown) => error,
   )
@@ -106,4 +106,71 @@ test('a commit renews the lease', async () => {
     'select lease_expires_at > now() as alive from scheduler',
   )
   expect(rows).toEqual([{ alive: true }])
+})
+
+const at = '2026-01-05T06:00:00.000Z'
+const failed = (tryNumber: number) => ({
+  dag_run_id: dagRunId,
+  task_id: 'a',
+  map_index: -1,
+  try_number: tryNumber,
+  from_state: 'queued',
+  to_state: 'up_for_retry',
+  attempt_state: 'failed',
+  start_date: at,
+  end_date: at,
+  next_try_at: at,
+  hostname: null,
+  pid: null,
+  exit_code: null,
+  error: null,
+  result: null,
+})
+const budget = async () => {
+  const { rows } = await db.query<{ state: string; max_tries: number; infrastructure_retries: number }>(
+    'select state, max_tries, infrastructure_retries from task_instance',
+  )
+  return rows
+}
+
+test('the end, the next attempt and the clearing of a task instance each write its budget', async () => {
+  await commit(1, { queuedNew: [queued('a')] })
+  expect(await budget()).toEqual([{ state: 'queued', max_tries: 1, infrastructure_retries: 0 }])
+  await commit(2, { finished: [{ ...failed(1), max_tries: 2, infrastructure_retries: 1 }] })
+  expect(await budget()).toEqual([{ state: 'up_for_retry', max_tries: 2, infrastructure_retries: 1 }])
+  const again = { ...queued('a'), try_number: 2, max_tries: 2, from_state: 'up_for_retry' }
+  await commit(3, { queuedAgain: [{ ...again, infrastructure_retries: 1 }] })
+  expect(await budget()).toEqual([{ state: 'queued', max_tries: 2, infrastructure_retries: 1 }])
+  await commit(4, { finished: [{ ...failed(2), max_tries: 3, infrastructure_retries: 2 }] })
+  const cleared = { dag_run_id: dagRunId, task_id: 'a', map_index: -1, from_state: 'up_for_retry' }
+  await commit(5, {
+    decided: [{ ...cleared, to_state: 'none', max_tries: 3, infrastructure_retries: 0 }],
+  })
+  expect(await budget()).toEqual([{ state: 'none', max_tries: 3, infrastructure_retries: 0 }])
+})
+
+test('a commit of the former release leaves the budget as it is', async () => {
+  await commit(1, { queuedNew: [queued('a')] })
+  await commit(2, { finished: [{ ...failed(1), max_tries: 3, infrastructure_retries: 1 }] })
+  // Its `finished` has no max_tries, and nothing of it has infrastructure_retries.
+  const commitAsBefore = (
+    commitNumber: number,
+    kind: 'queued_again' | 'finished' | 'decided',
+    row: object,
+  ) => {
+    const kinds = ['queued_new', 'queued_again', 'started', 'finished', 'decided_new', 'decided']
+    const changes = kinds.map((name) => (name === kind ? JSON.stringify([row]) : null))
+    return db.query(
+      `select commit_changes($1, $2, interval '1 minute', $3, $4, $5, $6, $7, $8, null, null)`,
+      [schedulerId, commitNumber, ...changes],
+    )
+  }
+  const again = { ...queued('a'), try_number: 2, max_tries: 3, from_state: 'up_for_retry' }
+  await commitAsBefore(3, 'queued_again', again)
+  expect(await budget()).toEqual([{ state: 'queued', max_tries: 3, infrastructure_retries: 1 }])
+  await commitAsBefore(4, 'finished', failed(2))
+  expect(await budget()).toEqual([{ state: 'up_for_retry', max_tries: 3, infrastructure_retries: 1 }])
+  const cleared = { dag_run_id: dagRunId, task_id: 'a', map_index: -1, from_state: 'up_for_retry' }
+  await commitAsBefore(5, 'decided', { ...cleared, to_state: 'none', max_tries: 3 })
+  expect(await budget()).toEqual([{ state: 'none', max_tries: 3, infrastructure_retries: 1 }])
 })

@@ -6,11 +6,21 @@ import { createRunState } from '../../../scheduler/decide/run-state.ts'
 import { anyGraph } from './graphs.ts'
 import { RunInMemory, readyTasks, viewOf } from './run-in-memory.ts'
 
-const anyOutcome = fc.oneof(
-  { weight: 8, arbitrary: fc.constant({ state: 'success', retryable: true } as const) },
-  { weight: 4, arbitrary: fc.constant({ state: 'failed', retryable: true } as const) },
-  { weight: 1, arbitrary: fc.constant({ state: 'failed', retryable: false } as const) },
-  { weight: 1, arbitrary: fc.constant({ state: 'skipped', retryable: true } as const) },
+type Outcome = Pick<Extract<RunEvent, { type: 'attempt_finished' }>, 'state' | 'retryable' | 'infrastructure'>
+
+const infrastructureBudget = { retries: 2, retryDelayMs: 1_000 }
+
+const anyOutcome: fc.Arbitrary<Outcome> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant<Outcome>({ state: 'success', retryable: true }) },
+  { weight: 4, arbitrary: fc.constant<Outcome>({ state: 'failed', retryable: true }) },
+  { weight: 1, arbitrary: fc.constant<Outcome>({ state: 'failed', retryable: false }) },
+  { weight: 1, arbitrary: fc.constant<Outcome>({ state: 'skipped', retryable: true }) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .boolean()
+      .map((retryable): Outcome => ({ state: 'failed', retryable, infrastructure: infrastructureBudget })),
+  },
 )
 
 /** What happens next; `pick` says to which of the tasks to which it can happen. */
@@ -109,16 +119,31 @@ const seen = {
   clearAboveReady: 0,
   retryWithoutUpstream: 0,
   retryWithoutRoom: 0,
+  infrastructureRetry: 0,
+  infrastructureUsedUp: 0,
+  infrastructureCancelled: 0,
   success: 0,
   failed: 0,
 }
 
-/** What becomes of a task whose current attempt ends so. */
+/** What becomes of a task whose current attempt ends so, and what is left of its budgets. */
 function naiveOutcome({ rows, isCancelled }: RunInMemory, event: RunEvent) {
   if (event.type !== 'attempt_finished') return undefined
-  const { try_number, max_tries } = rows.taskInstances.get(event.task)!
+  const { try_number, max_tries, infrastructure_retries } = rows.taskInstances.get(event.task)!
+  const isOfCluster = event.infrastructure !== undefined
+  const hasBudgetLeft = isOfCluster && infrastructure_retries < infrastructureBudget.retries
   const hasTriesLeft = event.retryable && try_number < max_tries
-  return event.state === 'failed' && hasTriesLeft && !isCancelled ? 'up_for_retry' : event.state
+  if (isOfCluster && isCancelled) seen.infrastructureCancelled += 1
+  else if (hasBudgetLeft) seen.infrastructureRetry += 1
+  else if (isOfCluster) seen.infrastructureUsedUp += 1
+  const isRetried = event.state === 'failed' && !isCancelled && (hasBudgetLeft || hasTriesLeft)
+  // What the cluster's budget pays for leaves the task's own tries as many as they were.
+  const paid = isRetried && hasBudgetLeft ? 1 : 0
+  return {
+    state: isRetried ? 'up_for_retry' : event.state,
+    max_tries: max_tries + paid,
+    infrastructure_retries: infrastructure_retries + paid,
+  }
 }
 
 function happen(run: RunInMemory, event: RunEvent): void {
@@ -129,7 +154,9 @@ function happen(run: RunInMemory, event: RunEvent): void {
   const undecided = run.rows.tasksIn('none')
   const outcome = wasStale ? undefined : naiveOutcome(run, event)
   const changes = run.happen(event)
-  if (outcome && event.type === 'attempt_finished') expect(run.rows.stateOf(event.task)).toBe(outcome)
+  if (outcome && event.type === 'attempt_finished') {
+    expect(run.rows.taskInstances.get(event.task)).toMatchObject(outcome)
+  }
   if (wasStale) {
     seen.stale += 1
     expect(changes).toEqual([])
@@ -164,7 +191,7 @@ function drain(run: RunInMemory, outcomesInTurn: Life['drain']): void {
   // Each round ends an attempt or lets one retry come due, and attempts are numbered.
   const attempts = run.graph.tasks.reduce((sum, _, number) => {
     const { tryNumber, maxTries } = run.live.tasks[number]!
-    return sum + Math.max(0, maxTries - tryNumber) + 1
+    return sum + Math.max(0, maxTries - tryNumber) + 1 + infrastructureBudget.retries
   }, 0)
   for (let round = 0; run.rows.state === 'running'; round += 1) {
     if (round > 2 * attempts + run.graph.tasks.length) throw new Error('the run does not end')

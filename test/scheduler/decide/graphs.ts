@@ -21,6 +21,10 @@ export function taskManifest(taskId: string, fields: TaskFields = {}): TaskManif
     priority_weight: 1,
     executor: null,
     isolation: 'warm',
+    pod_override: null,
+    pod_template_file: null,
+    spot: null,
+    operator: null,
     doc: null,
     ...fields,
   }
@@ -42,6 +46,7 @@ export function graphOf(tasks: readonly TaskManifest[], maxActiveTasks = 16): Da
     dagrun_timeout_ms: null,
     is_paused_upon_creation: null,
     params: {},
+    pod_override: null,
     tasks: [...tasks],
     task_groups: [],
   }

@@ -123,6 +123,7 @@ function naiveView({ graph, rows, live, due }: RunInMemory): ReturnType<typeof v
         state: rows.stateOf(number),
         tryNumber: row?.try_number ?? 0,
         maxTries: row?.max_tries ?? task.retries + 1,
+        infrastructureRetries: row?.infrastructure_retries ?? 0,
         hasRow: row !== undefined,
         isReady: isRoomless && isRunnable && above.every((state) => state === 'success'),
         upstream: {

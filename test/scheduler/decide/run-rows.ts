@@ -48,9 +48,9 @@ export class RunRows {
   #write(change: Change): void {
     switch (change.type) {
       case 'queue': {
-        const { task, tryNumber, from, maxTries, hasRow } = change
+        const { task, tryNumber, from, hasRow } = change
         this.#leave(change, from, 'queued', hasRow)
-        this.#setRow(task, { state: 'queued', try_number: tryNumber, max_tries: maxTries })
+        this.#setRow(task, { state: 'queued', try_number: tryNumber, ...this.#budget(change) })
         const attempt = `${task}/${tryNumber}`
         if (this.attempts.has(attempt)) throw new Error(`attempt ${attempt} is there already`)
         this.attempts.set(attempt, 'queued')
@@ -70,14 +70,14 @@ export class RunRows {
         if ((to === 'up_for_retry') !== (retryDelayMs !== null)) {
           throw new Error(`next_try_at goes with up_for_retry alone: ${JSON.stringify(change)}`)
         }
-        this.#setRow(task, { state: to })
+        this.#setRow(task, { state: to, ...this.#budget(change) })
         this.attempts.set(`${task}/${tryNumber}`, attemptState)
         break
       }
       case 'set': {
-        const { task, from, to, maxTries, hasRow } = change
+        const { task, from, to, hasRow } = change
         this.#leave(change, from, to, hasRow)
-        this.#setRow(task, { state: to, max_tries: maxTries })
+        this.#setRow(task, { state: to, ...this.#budget(change) })
         break
       }
       case 'cancel_attempt': {
@@ -110,9 +110,19 @@ export class RunRows {
     }
   }
 
+  /** @throws Error where a row that is made by this change would lose some of it: a new row begins with none used */
+  #budget(change: Extract<Change, { maxTries: number }> & { task: number }) {
+    const { task, maxTries, infrastructureRetries } = change
+    if (!this.taskInstances.has(task) && infrastructureRetries !== 0) {
+      throw new Error(`a new row has no infrastructure retries: ${JSON.stringify(change)}`)
+    }
+    return { max_tries: maxTries, infrastructure_retries: infrastructureRetries }
+  }
+
   #setRow(task: number, fields: Partial<TaskInstanceRow>): void {
     const task_id = this.graph.tasks[task]!.task_id
-    const row = this.taskInstances.get(task) ?? { task_id, state: 'none', try_number: 0, max_tries: 0 }
+    const none = { state: 'none', try_number: 0, max_tries: 0, infrastructure_retries: 0 } as const
+    const row = this.taskInstances.get(task) ?? { task_id, ...none }
     this.taskInstances.set(task, { ...row, ...fields })
   }
 }

@@ -47,7 +47,7 @@ const cells = reference.cells.flatMap((cell) => {
 
 function row(task_id: string, state: TaskInstanceState): TaskInstanceRow {
   const hasAttempt = !['none', 'upstream_failed'].includes(state)
-  return { task_id, state, try_number: hasAttempt ? 1 : 0, max_tries: 1 }
+  return { task_id, state, try_number: hasAttempt ? 1 : 0, max_tries: 1, infrastructure_retries: 0 }
 }
 
 /** What a scheduler makes of `rows` when it leases the run. */

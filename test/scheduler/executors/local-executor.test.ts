@@ -6,24 +6,33 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLogger } from '../../../runtime/log.ts'
 import { isRunning } from '../../../runtime/process-start.ts'
 import type { AttemptOrder } from '../../../runtime/task-runner/protocol.ts'
-import type { DispatchOrder, Executor, ExecutorReport } from '../../../scheduler/executors/executor.ts'
+import type {
+  DispatchOrder,
+  Executor,
+  ExecutorReport,
+  Orphan,
+} from '../../../scheduler/executors/executor.ts'
 import {
   createLocalExecutor,
   type LocalExecutorSettings,
 } from '../../../scheduler/executors/local/local-executor.ts'
 import { forgetRunners } from '../../../scheduler/executors/local/runner-directory.ts'
 import { eventually } from '../../support/eventually.ts'
+import { graphOf, taskManifest } from '../decide/graphs.ts'
 
 let directory: string
 let runnersDir: string
 let logged: Record<string, unknown>[]
 let reports: ExecutorReport[]
+/** Up to when what was reported is committed: directories of runners that ended before are removed. */
+let committedUntil: () => number
 const executors: Executor[] = []
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'branchline-executor-'))
   runnersDir = join(directory, 'runners')
   logged = []
+  committedUntil = () => Date.now()
   reports = []
   writeFileSync(
     join(directory, 'bundle.mjs'),
@@ -67,7 +76,7 @@ async function startExecutor(
       ...more,
     },
     onReport: (report) => reports.push(report),
-    committedUntil: () => Date.now(),
+    committedUntil: () => committedUntil(),
     log,
   })
   await executor.start()
@@ -83,6 +92,8 @@ function runnerPids(): number[] {
     ),
   )
 }
+
+const graph = graphOf([taskManifest('t')])
 
 function order(name: string, more: Partial<AttemptOrder> = {}): DispatchOrder {
   return {
@@ -109,10 +120,21 @@ function order(name: string, more: Partial<AttemptOrder> = {}): DispatchOrder {
       execution_timeout_ms: null,
       ...more,
     },
-    priorityWeight: 1,
-    isolation: 'warm',
+    dagRunId: 1,
+    dag: graph.manifest,
+    task: graph.tasks[0]!,
   }
 }
+
+/** Attempts of a scheduler that is gone, as the next one asks for them. */
+const lookAt = (...names: string[]): Orphan[] =>
+  names.map((name) => ({
+    attempt_id: name,
+    token: 'token',
+    dag_run_id: 1,
+    place: { dag_id: 'd', run_id: 'r', task_id: 't', map_index: -1, try_number: 1 },
+    log_path: join(directory, 'log'),
+  }))
 
 const finishOf = (name: string) =>
   reports.find((report) => report.type === 'finish' && report.attempt_id === name) as
@@ -130,8 +152,7 @@ test('one whose attempts were adopted begins nothing any more', async () => {
   paused.dispatch([order('before')])
   await eventually('an attempt', () => finished('before'))
   const adopter = await startExecutor(2)
-  const orphan = { attempt_id: 'waiting', token: 'token', log_path: join(directory, 'log') }
-  expect(await adopter.adopt(1, [orphan])).toEqual([{ attempt_id: 'waiting', fate: 'not_begun' }])
+  expect(await adopter.adopt(1, lookAt('waiting'))).toEqual([{ attempt_id: 'waiting', fate: 'not_begun' }])
   const [own] = runnerPids().filter(isRunning)
   // It has not heard yet.
   paused.dispatch([order('waiting')])
@@ -149,11 +170,7 @@ test('adopting again gives the same answer', async () => {
   gone.dispatch([order('done')])
   await eventually('an attempt', () => finished('done'))
   const adopter = await startExecutor(2)
-  const orphans = ['done', 'waiting'].map((name) => ({
-    attempt_id: name,
-    token: 'token',
-    log_path: join(directory, 'log'),
-  }))
+  const orphans = lookAt('done', 'waiting')
   const first = await adopter.adopt(1, orphans)
   expect(first.map(({ fate }) => fate)).toEqual(['finished', 'not_begun'])
   expect(await adopter.adopt(1, orphans)).toEqual(first)
@@ -195,6 +212,8 @@ test('a runner that cannot be named on disk is given up, and the scheduler lives
 })
 
 test('what began is known from the journal alone, also past a line that was cut', async () => {
+  // Its runner's directory stays.
+  committedUntil = () => 0
   const gone = await startExecutor(1)
   gone.dispatch([order('done')])
   await eventually('an attempt', () => finished('done'))
@@ -205,14 +224,9 @@ test('what began is known from the journal alone, also past a line that was cut'
   const [start] = readFileSync(path('journal'), 'utf8').split('\n')
   writeFileSync(path('journal'), `{"type":"fin\n${start}\n`)
   const adopter = await startExecutor(2)
-  const [adoption] = await adopter.adopt(1, [
-    { attempt_id: 'done', token: 'token', log_path: join(directory, 'log') },
-  ])
+  const [adoption] = await adopter.adopt(1, lookAt('done'))
   expect(adoption!.fate).toBe('lost')
 })
-
-const lookAt = (...names: string[]) =>
-  names.map((name) => ({ attempt_id: name, token: 'token', log_path: join(directory, 'log') }))
 
 test('a journal that cannot be read proves of no attempt that it never began', async () => {
   const gone = await startExecutor(1)
@@ -301,7 +315,10 @@ test('a cancelled attempt of the other isolation costs the next one no warm runn
   const executor = await startExecutor(1)
   executor.dispatch([order('first', { task_id: 'waits' })])
   await eventually('its start', () => reports.length > 0)
-  executor.dispatch([{ ...order('fresh'), isolation: 'fresh', priorityWeight: 10 }, order('second')])
+  executor.dispatch([
+    { ...order('fresh'), task: taskManifest('t', { isolation: 'fresh', priority_weight: 10 }) },
+    order('second'),
+  ])
   executor.cancel('fresh', 'cancelled')
   writeFileSync(join(directory, 'go'), '')
   await eventually('both ends', () => finished('first') && finished('second'))

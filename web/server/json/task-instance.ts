@@ -3,10 +3,12 @@
 import { notMapped } from '../../../runtime/ids.ts'
 import type { DagManifest, TaskManifest } from '../../../runtime/manifest.ts'
 import type { AttemptRow } from '../../../scheduler/database/queries/read-attempts.ts'
+import type { ShownPodRow } from '../../../scheduler/database/queries/read-pods.ts'
 import type { ShownTaskInstanceRow } from '../../../scheduler/database/queries/read-task-instances.ts'
 import type { ShownXComRow } from '../../../scheduler/database/queries/read-xcom.ts'
 import type { Attempt, TaskInstance, XComEntry } from '../schemas/task-instance.ts'
 import { durationSeconds, jsonRow } from './dates.ts'
+import { podJson } from './pod.ts'
 
 /** One instance at least for each task of the manifest, in its (topological) order. */
 export function taskInstancesJson(
@@ -41,11 +43,14 @@ function taskInstanceJson(task: TaskManifest, row: ShownTaskInstanceRow): TaskIn
   }
 }
 
-export function attemptJson(row: AttemptRow): Attempt {
+/** @param pods of attempts of the same task instance */
+export function attemptJson(row: AttemptRow, pods: readonly ShownPodRow[]): Attempt {
+  const pod = pods.find((one) => one.try_number === row.try_number)
   return {
     ...jsonRow(row),
     duration: durationSeconds(row.start_date, row.end_date),
     error: row.error === null ? null : (JSON.parse(row.error) as Attempt['error']),
+    pod: pod === undefined ? null : podJson(pod),
   }
 }
 

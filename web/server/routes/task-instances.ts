@@ -4,6 +4,7 @@ import { NotFoundError } from '../../../runtime/errors.ts'
 import { notMapped } from '../../../runtime/ids.ts'
 import type { AttemptPlace } from '../../../runtime/log-line.ts'
 import { type AttemptKey, readAttempts } from '../../../scheduler/database/queries/read-attempts.ts'
+import { readPodsOfInstance } from '../../../scheduler/database/queries/read-pods.ts'
 import { readTaskInstances } from '../../../scheduler/database/queries/read-task-instances.ts'
 import { readXCom } from '../../../scheduler/database/queries/read-xcom.ts'
 import type { ApiApp } from '../api-app.ts'
@@ -42,9 +43,10 @@ export function taskInstanceRoutes(app: ApiApp, deps: RouteDeps): void {
       const manifest = await manifestOf(db, run)
       checkTasks(manifest, run, [params.task_id])
       const key = { dag_run_id: run.dag_run_id, task_id: params.task_id, map_index: notMapped }
-      const [rows, attempts, xcom] = await Promise.all([
+      const [rows, attempts, pods, xcom] = await Promise.all([
         readTaskInstances(db, run.dag_run_id),
         readAttempts(db, key),
+        readPodsOfInstance(db, key),
         readXCom(db, key),
       ])
       const instance = taskInstancesJson(manifest, rows).find((one) => one.task_id === params.task_id)!
@@ -52,7 +54,7 @@ export function taskInstanceRoutes(app: ApiApp, deps: RouteDeps): void {
         dag_id: run.dag_id,
         run_id: run.run_id,
         ...instance,
-        attempts: attempts.map(attemptJson),
+        attempts: attempts.map((attempt) => attemptJson(attempt, pods)),
         xcom: xcom === undefined ? null : xcomJson(xcom),
       }
     },

@@ -10,11 +10,12 @@ import {
   TaskIdParameter,
   Timestamp,
 } from './common.ts'
+import { Pod } from './pod.ts'
 
 const taskInstanceProperties = {
   task_id: Type.String(),
   map_index: Type.Integer({ description: '-1: not mapped.' }),
-  kind: Type.Enum(['task', 'bash']),
+  kind: Type.Enum(['task', 'bash', 'pod', 'job', 'resource']),
   upstream_task_ids: Type.Array(Type.String()),
   state: Type.Enum(TaskInstanceState),
   try_number: Type.Integer({ description: 'Number of the newest attempt; 0: none was made.' }),
@@ -42,6 +43,7 @@ export const Attempt = Type.Object({
   error: Nullable(
     Type.Object({ name: Type.String(), message: Type.String(), stack: Nullable(Type.String()) }),
   ),
+  pod: Nullable(Pod),
 })
 export type Attempt = Static<typeof Attempt>
 

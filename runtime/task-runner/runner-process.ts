@@ -1,15 +1,15 @@
-// One task runner as the scheduler sees it: the process, the pipes to it, the directory with its output and
+// One task runner as whoever drives it sees it: the process, the pipes to it, the directory with its output and
 // journal. Knows nothing of attempts but their messages.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
-import { killProcessGroup } from '../../../runtime/process-group.ts'
-import { processStartTime } from '../../../runtime/process-start.ts'
-import { programPath } from '../../../runtime/programs.ts'
-import { readLines } from '../../../runtime/read-lines.ts'
-import type { RunnerOrder, RunnerReport, RunnerSettings } from '../../../runtime/task-runner/protocol.ts'
+import { killProcessGroup } from '../process-group.ts'
+import { processStartTime } from '../process-start.ts'
+import { programPath } from '../programs.ts'
+import { readLines } from '../read-lines.ts'
 import { parseReport } from './parse-report.ts'
-import { outputFile, processFile } from './runner-directory.ts'
+import type { RunnerOrder, RunnerReport, RunnerSettings } from './protocol.ts'
+import { outputFile, processFile } from './runner-files.ts'
 
 export interface RunnerExit {
   code: number | null

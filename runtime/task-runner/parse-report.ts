@@ -1,13 +1,13 @@
 // From a line that came out of a task runner to a report. User code runs in that process and can write to its
 // descriptors and replace what is global there, so a line is believed only as far as its shape: one that is no
 // report says nothing, and what a report carries can be committed.
-import { jsonFault, storableText } from '../../../runtime/storable.ts'
-import type { ErrorReport, FinishReport, RunnerReport } from '../../../runtime/task-runner/protocol.ts'
+import { jsonFault, storableText } from '../storable.ts'
+import type { ErrorReport, FinishReport, RunnerReport } from './protocol.ts'
 
 /** Characters of each text of an error; longer ones hold up the commit that they share with others. */
 const maxErrorText = 100_000
 /** The end of the year 9999: later ones, and those before the epoch, are written in a way that Postgres does not read. */
-const maxTimeMs = 253_402_300_799_999
+export const maxTimeMs = 253_402_300_799_999
 
 /** @returns null where the line is no report: cut by a kill or a full disk, or written by user code */
 export function parseReport(line: string): RunnerReport | null {
@@ -32,7 +32,7 @@ export function parseReport(line: string): RunnerReport | null {
         ? (value as RunnerReport)
         : null
     case 'finish':
-      return isOfAttempt && isFinish(report) ? storable(value as FinishReport) : null
+      return isOfAttempt && isFinish(report) ? storableEnd(value as FinishReport) : null
     default:
       return null
   }
@@ -65,7 +65,9 @@ const isTime = (value: unknown) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= maxTimeMs
 
 /** A result that cannot be kept is a failure of its task alone, and would be one again. */
-function storable(report: FinishReport): FinishReport {
+export function storableEnd<Report extends Pick<FinishReport, 'state' | 'retryable' | 'result' | 'error'>>(
+  report: Report,
+): Report {
   const fault = report.result === null ? null : jsonFault(report.result)
   if (fault !== null) {
     const message = `the task's result ${fault}, so it cannot be kept: return plain data, or a reference (a path, a key) to it`

@@ -1,7 +1,7 @@
 // What the scheduler makes of the lines that come out of a task runner, which user code may have written.
 import { expect, test } from 'vitest'
+import { parseReport } from '../../../runtime/task-runner/parse-report.ts'
 import type { FinishReport } from '../../../runtime/task-runner/protocol.ts'
-import { parseReport } from '../../../scheduler/executors/local/parse-report.ts'
 
 const finish: FinishReport = {
   type: 'finish',

@@ -1,0 +1,114 @@
+// What was seen of a pod, in as few words as deciding needs: kept in Postgres with the resourceVersion that it came
+// with, and read by whichever scheduler has the pod's run. Keys are spelled as in JSON and SQL. Pure.
+import type { V1ContainerStatus, V1Pod, V1PodCondition } from '../runtime/kubernetes-types.ts'
+
+export interface ContainerObservation {
+  name: string
+  state: 'waiting' | 'running' | 'terminated'
+  reason: string | null
+  message: string | null
+  exit_code: number | null
+  signal: number | null
+  /** ISO 8601; null where it has not started. */
+  started_at: string | null
+  finished_at: string | null
+  restart_count: number
+  /** Why it ended the time before, where it was started again: `OOMKilled`, `Error`. */
+  last_reason: string | null
+}
+
+/** A condition or a status that says why. */
+export interface Words {
+  reason: string | null
+  message: string | null
+}
+
+export interface PodObservation {
+  name: string
+  uid: string
+  resource_version: string
+  phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
+  /** Of the pod's status: `Evicted`, `NodeLost`, `DeadlineExceeded`, `UnexpectedAdmissionError`. */
+  reason: string | null
+  message: string | null
+  node_name: string | null
+  created_at: string | null
+  /** Somebody asked for its deletion; it may still run until then. */
+  deletion_timestamp: string | null
+  /** It is not in the API server any more; the rest is what was seen last. */
+  is_deleted: boolean
+  /** The cluster's scheduler finds no node, in its own words; null where it has one. */
+  unschedulable: Words | null
+  /** The cluster ends it: eviction, preemption, a drained or lost node. */
+  disruption: Words | null
+  init_containers: ContainerObservation[]
+  /** In the order of the pod's spec. */
+  containers: ContainerObservation[]
+}
+
+export function observePod(pod: V1Pod, isDeleted = false): PodObservation {
+  const { metadata, status } = pod
+  const condition = (type: string, value: string): Words | null => {
+    const found = status?.conditions?.find((one) => one.type === type && one.status === value)
+    return found === undefined ? null : wordsOf(found)
+  }
+  return {
+    name: metadata?.name ?? '',
+    uid: metadata?.uid ?? '',
+    resource_version: metadata?.resourceVersion ?? '',
+    phase: (status?.phase ?? 'Pending') as PodObservation['phase'],
+    reason: status?.reason ?? null,
+    message: status?.message ?? null,
+    node_name: pod.spec?.nodeName ?? null,
+    created_at: timeText(metadata?.creationTimestamp),
+    deletion_timestamp: timeText(metadata?.deletionTimestamp),
+    is_deleted: isDeleted,
+    unschedulable: condition('PodScheduled', 'False'),
+    disruption: condition('DisruptionTarget', 'True'),
+    init_containers: inOrder(pod.spec?.initContainers, status?.initContainerStatuses),
+    containers: inOrder(pod.spec?.containers, status?.containerStatuses),
+  }
+}
+
+function wordsOf({ reason, message }: V1PodCondition): Words {
+  return { reason: reason ?? null, message: message ?? null }
+}
+
+/** The API server sorts statuses by name; what follows reads them by place. */
+function inOrder(
+  containers: readonly { name: string }[] | undefined,
+  statuses: readonly V1ContainerStatus[] | undefined,
+): ContainerObservation[] {
+  const byName = new Map(statuses?.map((status) => [status.name, status]))
+  return (containers ?? []).flatMap(({ name }) => {
+    const status = byName.get(name)
+    return status === undefined ? [] : containerObservation(status)
+  })
+}
+
+function containerObservation({
+  name,
+  state,
+  lastState,
+  restartCount,
+}: V1ContainerStatus): ContainerObservation {
+  const { running, terminated, waiting } = state ?? {}
+  return {
+    name,
+    state: terminated ? 'terminated' : running ? 'running' : 'waiting',
+    reason: terminated?.reason ?? waiting?.reason ?? null,
+    message: terminated?.message ?? waiting?.message ?? null,
+    exit_code: terminated?.exitCode ?? null,
+    signal: terminated?.signal ?? null,
+    started_at: timeText(terminated?.startedAt ?? running?.startedAt),
+    finished_at: timeText(terminated?.finishedAt),
+    restart_count: restartCount,
+    last_reason: lastState?.terminated?.reason ?? null,
+  }
+}
+
+/** The generated types say Date; what comes from a watch is text. */
+function timeText(time: Date | string | undefined): string | null {
+  if (time === undefined || time === null) return null
+  return typeof time === 'string' ? time : time.toISOString()
+}

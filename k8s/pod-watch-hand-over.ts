@@ -1,0 +1,124 @@
+// What a watch has heard, until whoever applies it has committed it. One batch at a time; what comes meanwhile is
+// gathered, the newest word on each pod, so that memory is bounded by the number of pods however slow the database is.
+// A batch whose commit failed is offered again: the stored resourceVersion never runs ahead of what is stored.
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../runtime/clock.ts'
+import { messageOf } from '../runtime/errors.ts'
+import type { Logger } from '../runtime/log.ts'
+import { backoffMs } from './backoff.ts'
+
+/** The newest word on one pod. `deleted`: it is not there any more, and `pod` is what was seen last. */
+export interface PodEvent<Summary> {
+  type: 'present' | 'deleted'
+  pod: Summary
+}
+
+/** What is to be committed together with its `resourceVersion`. */
+export type PodBatch<Summary> =
+  | {
+      kind: 'events'
+      resourceVersion: string
+      /** In the order in which they happened; none where only time has passed. */
+      pods: PodEvent<Summary>[]
+    }
+  | {
+      /** All pods that there are: one that is not among them, and was made before `beganAt`, is gone. */
+      kind: 'list'
+      resourceVersion: string
+      pods: Summary[]
+      /** When the list was asked for. */
+      beganAt: Date
+    }
+
+/** How often a version alone is handed over. Shorter: writes for nothing; longer: the stored version grows old. */
+const versionEveryMs = 10_000
+
+export interface HandOver<Summary> {
+  events(resourceVersion: string, events: { uid: string; event: PodEvent<Summary> }[]): void
+  list(list: Extract<PodBatch<Summary>, { kind: 'list' }>): void
+  /** Nothing happened up to this version. */
+  version(resourceVersion: string): void
+  /** Resolves when the signal has fired and no batch is under way. */
+  readonly done: Promise<void>
+}
+
+export function createHandOver<Summary>(deps: {
+  apply: (batch: PodBatch<Summary>) => Promise<void>
+  log: Logger
+  clock: Clock
+  signal: AbortSignal
+}): HandOver<Summary> {
+  const { apply, log, clock, signal } = deps
+  let list: Extract<PodBatch<Summary>, { kind: 'list' }> | null = null
+  let events = new Map<string, PodEvent<Summary>>()
+  let version: string | null = null
+  let appliedAt = Number.NEGATIVE_INFINITY
+  let wake = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => wake.resolve(), { once: true })
+
+  const take = (): PodBatch<Summary> | null => {
+    if (list !== null) {
+      const batch = list
+      list = null
+      return batch
+    }
+    if (version === null || (events.size === 0 && clock.now() - appliedAt < versionEveryMs)) return null
+    const batch = { kind: 'events' as const, resourceVersion: version, pods: [...events.values()] }
+    events = new Map()
+    version = null
+    return batch
+  }
+
+  /** Until it is committed, whatever the database does. A watch that is stopped meanwhile is read again from there. */
+  const commit = async (batch: PodBatch<Summary>): Promise<void> => {
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        await apply(batch)
+        if (failures > 0) log.info('pod events are taken again')
+        appliedAt = clock.now()
+        return
+      } catch (error) {
+        if (failures === 0) log.warn({ err: messageOf(error) }, 'pod events cannot be taken, they wait')
+        await delay(backoffMs(failures, { firstMs: 100, mostMs: 5_000 }), undefined, { signal }).catch(
+          () => {},
+        )
+      }
+    }
+  }
+
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const batch = take()
+      if (batch !== null) {
+        await commit(batch)
+        continue
+      }
+      await wake.promise
+      wake = Promise.withResolvers()
+    }
+  }
+
+  return {
+    events(resourceVersion, heard) {
+      for (const { uid, event } of heard) {
+        // Taken out first: the order of a map is that of insertion, and this is the newest.
+        events.delete(uid)
+        events.set(uid, event)
+      }
+      version = resourceVersion
+      wake.resolve()
+    },
+    list(whole) {
+      list = whole
+      // They are older than the list.
+      events = new Map()
+      version = null
+      wake.resolve()
+    },
+    version(resourceVersion) {
+      version = resourceVersion
+      wake.resolve()
+    },
+    done: run(),
+  }
+}

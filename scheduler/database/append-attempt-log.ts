@@ -1,0 +1,144 @@
+// Writes into the log file of an attempt in a pod, exactly once, whoever writes: any number of servers what the pod
+// sends, again where an answer was lost, and schedulers what they have to say themselves. The row of the pod is the
+// lock and the memory: how much of the pod's own stream is kept (log_bytes), and where the file ends (log_file_bytes).
+// The file is written at that end before the commit that moves it. Whoever dies in between leaves bytes behind the
+// end, which the next one cuts off; so file and stream agree, byte for byte, after any kill.
+//
+// A writer whose session Postgres has ended unseen may still be about to write where the next one writes. What both
+// write is the same part of the same stream, so no harm is done; only for lines of our own that window is looked at
+// (`staleMs`). A lock in the file system was refused: not every volume that servers share has one.
+import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { DatabaseUnavailableError } from '../../runtime/errors.ts'
+import { attemptLogPath, type LogLevel, type LogLine } from '../../runtime/log-line.ts'
+import type { Database, Queryable } from './connection.ts'
+import type { PodKey } from './pod-rows.ts'
+
+/**
+ * From asking for the lock to writing. Longer: somebody else may have been given the lock of a session that died
+ * meanwhile. Shorter: writers that wait for each other begin again and again.
+ */
+const staleMs = 2_000
+
+export interface LogAppend {
+  key: PodKey
+  logsDir: string
+  /** Whole lines where possible: lines of others stand between two appends. */
+  bytes: Buffer
+  /** Where `bytes` begin in the attempt's own stream; null: they are lines of our own, which are not part of it. */
+  offset: number | null
+}
+
+/**
+ * May be repeated for a stream (not for lines of our own), also at once, also by others.
+ * @returns how many bytes of the stream are kept now, of which `bytes` may be a part, the rest, or nothing; undefined
+ * where the ledger has no such pod
+ * @throws DatabaseUnavailableError, and what the file system throws: the append may be repeated
+ */
+export async function appendAttemptLog(db: Database, append: LogAppend): Promise<number | undefined> {
+  const { key, offset } = append
+  const begunAt = performance.now()
+  return await db.transaction(async (connection) => {
+    const place = await lockPlace(connection, key)
+    if (place === undefined) return undefined
+    const { log_bytes: kept, log_file_bytes: end } = place
+    // Beyond what is kept there is a gap that its sender must fill first.
+    if (offset !== null && offset > kept) return kept
+    const fresh = offset === null ? append.bytes : append.bytes.subarray(kept - offset)
+    if (fresh.length === 0) return kept
+    if (performance.now() - begunAt > staleMs)
+      throw new DatabaseUnavailableError('the lock on the log was waited for too long: append again')
+    const path = attemptLogPath(append.logsDir, { ...key, dag_id: place.dag_id, run_id: place.run_id })
+    const newEnd = await writeAt({ path, end, bytes: fresh, isOwn: offset === null })
+    const nowKept = offset === null ? kept : kept + fresh.length
+    await connection.query(
+      `update pod set log_bytes = $5, log_file_bytes = $6
+       where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
+      [...keyValues(key), nowKept, newEnd],
+      'move-log-end',
+    )
+    return nowKept
+  })
+}
+
+/**
+ * Adds lines of Branchline's own, after all that is kept of the stream so far. Not to be repeated: that makes them twice.
+ * @returns false where the ledger has no such pod
+ */
+export async function appendOwnLines(
+  db: Database,
+  append: { key: PodKey; logsDir: string; lines: readonly { level: LogLevel; message: string }[] },
+): Promise<boolean> {
+  const ts = new Date().toISOString()
+  const texts = append.lines.map(({ level, message }) => {
+    const line: LogLine = { ts, level, stream: 'branchline', msg: message }
+    return `${JSON.stringify(line)}\n`
+  })
+  const bytes = Buffer.from(texts.join(''))
+  return (
+    (await appendAttemptLog(db, { key: append.key, logsDir: append.logsDir, bytes, offset: null })) !==
+    undefined
+  )
+}
+
+interface LogPlaceRow {
+  dag_id: string
+  run_id: string
+  log_bytes: number
+  log_file_bytes: number
+}
+
+/** The row stays locked until the end of the transaction. */
+async function lockPlace(connection: Queryable, key: PodKey): Promise<LogPlaceRow | undefined> {
+  const { rows } = await connection.query<LogPlaceRow>(
+    `select r.dag_id, r.run_id, p.log_bytes, p.log_file_bytes from pod p join dag_run r using (dag_run_id)
+     where p.dag_run_id = $1 and p.task_id = $2 and p.map_index = $3 and p.try_number = $4
+     for no key update of p`,
+    keyValues(key),
+    'lock-log-place',
+  )
+  return rows[0]
+}
+
+function keyValues(key: PodKey): (string | number)[] {
+  return [key.dag_run_id, key.task_id, key.map_index, key.try_number]
+}
+
+const newline = 0x0a
+
+/** @returns where the file ends now */
+async function writeAt(input: { path: string; end: number; bytes: Buffer; isOwn: boolean }): Promise<number> {
+  const { path, bytes } = input
+  await using file = await openForWriting(path)
+  const { size } = await file.stat()
+  // Shorter than it was: the disk lost some, which a gap of zeros would not bring back.
+  const end = Math.min(input.end, size)
+  if (size > end) await file.truncate(end)
+  const text =
+    input.isOwn && !(await endsLine(file, end)) ? Buffer.concat([Buffer.of(newline), bytes]) : bytes
+  for (let written = 0; written < text.length; ) {
+    const { bytesWritten } = await file.write(text, written, text.length - written, end + written)
+    written += bytesWritten
+  }
+  return end + text.length
+}
+
+async function openForWriting(path: string): Promise<FileHandle> {
+  // Not for appending: Linux then ignores the place that is written to.
+  const flags = 'r+'
+  try {
+    return await open(path, flags)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  await mkdir(dirname(path), { recursive: true })
+  await (await open(path, 'a')).close()
+  return await open(path, flags)
+}
+
+async function endsLine(file: FileHandle, end: number): Promise<boolean> {
+  if (end === 0) return true
+  const last = Buffer.alloc(1)
+  await file.read(last, 0, 1, end - 1)
+  return last[0] === newline
+}

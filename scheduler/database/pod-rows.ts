@@ -1,0 +1,106 @@
+// What a scheduler reads of the launch ledger: the pods of its runs that it has not looked at since they changed, and
+// those of attempts that it adopts. Reading them is marking them seen: what was seen and not acted on before a crash
+// is read again by whoever adopts the attempt.
+import type { PodObservation } from '../../k8s/pod-observation.ts'
+import type { FinishRequest } from '../../runtime/execution-api.ts'
+import type { CancelReason } from '../../runtime/task-runner/protocol.ts'
+import type { Queryable } from './connection.ts'
+
+/** What names an attempt. */
+export interface PodKey {
+  dag_run_id: number
+  task_id: string
+  map_index: number
+  try_number: number
+}
+
+export type PodKind = 'task' | 'pod' | 'job' | 'resource'
+export type PodState = 'planned' | 'created' | 'ended' | 'deleted'
+
+/** A row of the ledger, without its manifest. */
+export interface PodRow extends PodKey {
+  token: string
+  kind: PodKind
+  namespace: string
+  pod_name: string
+  state: PodState
+  planned_at: Date
+  uid: string | null
+  /** Null: nothing was seen of it yet. */
+  observation: PodObservation | null
+  is_gone: boolean
+  started_at: Date | null
+  hostname: string | null
+  pid: number | null
+  /** How the attempt ended by its own account, without its result; null: it has not said. */
+  finish: Omit<FinishRequest, 'result'> | null
+  /** JSON text. */
+  result: string | null
+  memory_peak_bytes: number | null
+  cancel_reason: CancelReason | null
+  log_bytes: number
+}
+
+const columns = `p.dag_run_id, p.task_id, p.map_index, p.try_number, p.token, p.kind, p.namespace, p.pod_name, p.state,
+  p.planned_at, p.uid, p.observation, p.is_gone, p.started_at, p.hostname, p.pid, p.finish, p.result,
+  p.memory_peak_bytes, p.cancel_reason, p.log_bytes`
+
+/** json columns come as text: commits hand it on as it is. */
+type RawPodRow = Omit<PodRow, 'observation' | 'finish'> & {
+  observation: string | null
+  finish: string | null
+}
+
+function podRow({ observation, finish, ...row }: RawPodRow): PodRow {
+  return {
+    ...row,
+    observation: observation === null ? null : JSON.parse(observation),
+    finish: finish === null ? null : JSON.parse(finish),
+  }
+}
+
+/** Pods of runs that this scheduler leases which changed since it looked; `limit` at most. Marks them seen. */
+export async function takeUnseenPods(db: Queryable, schedulerId: number, limit: number): Promise<PodRow[]> {
+  const { rows } = await db.query<RawPodRow>(
+    `update pod p set seen_revision = p.revision
+     from (
+       select u.dag_run_id, u.task_id, u.map_index, u.try_number
+       from pod u join dag_run r using (dag_run_id)
+       where u.revision > u.seen_revision and r.scheduler_id = $1
+       limit $2
+       for update of u
+     ) unseen
+     where p.dag_run_id = unseen.dag_run_id and p.task_id = unseen.task_id and p.map_index = unseen.map_index
+       and p.try_number = unseen.try_number
+     returning ${columns}`,
+    [schedulerId, limit],
+    'take-unseen-pods',
+  )
+  return rows.map(podRow)
+}
+
+/** The pods of these attempts, as far as they have any; marks them seen. */
+export async function readPodsOf(db: Queryable, keys: readonly PodKey[]): Promise<PodRow[]> {
+  const { rows } = await db.query<RawPodRow>(
+    `update pod p set seen_revision = p.revision
+     from json_to_recordset($1) as c (dag_run_id bigint, task_id text, map_index integer, try_number integer)
+     where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
+       and p.try_number = c.try_number
+     returning ${columns}`,
+    [JSON.stringify(keys)],
+  )
+  return rows.map(podRow)
+}
+
+/** The pods as they were, or are to be, sent: JSON text by name, for those of a namespace. */
+export async function readPodManifests(
+  db: Queryable,
+  pods: readonly { namespace: string; pod_name: string }[],
+): Promise<Map<string, string>> {
+  const { rows } = await db.query<{ namespace: string; pod_name: string; manifest: string }>(
+    `select p.namespace, p.pod_name, p.manifest
+     from json_to_recordset($1) as c (namespace text, pod_name text) join pod p using (namespace, pod_name)`,
+    [JSON.stringify(pods)],
+  )
+  return new Map(rows.map((row) => [`${row.namespace}/${row.pod_name}`, row.manifest]))
+}

@@ -1,0 +1,63 @@
+// The pod of an attempt that is dispatched: what k8s/pod makes of its order, with the template that the commit has for
+// it, and last the deployment's hook.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AttemptIdentity } from '../../../k8s/pod/attempt-identity.ts'
+import { buildAttemptPod, checkAttemptPod } from '../../../k8s/pod/attempt-pod.ts'
+import { overridesOf } from '../../../k8s/pod/overrides-of.ts'
+import { parsePodTemplate } from '../../../k8s/pod/pod-template.ts'
+import { withSpecHash } from '../../../k8s/pod/spec-hash.ts'
+import { PodSpecError } from '../../../runtime/errors.ts'
+import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
+import type { DispatchOrder } from '../executor.ts'
+import type { Kubernetes } from './connect.ts'
+
+export type BuildPod = (dispatch: DispatchOrder) => Promise<V1Pod>
+
+/** @returns a function that throws PodSpecError for an attempt whose pod cannot be made */
+export function createPodBuilder(
+  deployment: Pick<Kubernetes, 'podSettings' | 'template' | 'hook'> & { deploymentId: string },
+): BuildPod {
+  const { podSettings: settings, hook } = deployment
+  return async ({ order, dagRunId, dag, task }) => {
+    const identity: AttemptIdentity = {
+      deploymentId: deployment.deploymentId,
+      dagRunId,
+      dagId: order.dag_id,
+      runId: order.run_id,
+      taskId: order.task_id,
+      mapIndex: order.map_index,
+      tryNumber: order.try_number,
+      maxTries: order.max_tries,
+      logicalDate: order.logical_date,
+      commitSha: order.commit_sha,
+      bundleHash: order.bundle_hash,
+    }
+    const template =
+      task.pod_template_file === null
+        ? deployment.template
+        : await templateOfCommit(order.source_path, task.pod_template_file)
+    const pod = buildAttemptPod({
+      identity,
+      settings,
+      template,
+      overrides: overridesOf(dag, task),
+      spot: task.spot,
+    })
+    if (hook === null) return pod
+    const changed = await hook(pod, identity)
+    checkAttemptPod(changed, identity, settings)
+    return withSpecHash(changed)
+  }
+}
+
+async function templateOfCommit(sourcePath: string, file: string): Promise<V1Pod> {
+  const path = join(sourcePath, file)
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new PodSpecError(`the pod template ${file} is not in the run's commit (${path})`, { cause })
+  }
+  return parsePodTemplate(text, file)
+}

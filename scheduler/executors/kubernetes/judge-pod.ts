@@ -1,0 +1,237 @@
+// What a pod's row means for its attempt. Pure: the same row and time give the same verdict, so that any scheduler may
+// judge any pod, any number of times. An attempt succeeds by two things together: the record that it sent, and the
+// exit code 0 of its container. Where the pod is gone and nobody can tell the exit code any more, the record decides,
+// since it was sent by the program's last step.
+//
+// What the cluster did to the pod (evicted, node lost, no room, image not pulled, deleted by somebody) is told apart
+// from what the task did, by conditions and reasons that Kubernetes gives, never by their texts.
+
+import { baseContainer } from '../../../k8s/pod/pod-names.ts'
+import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
+import type { CancelReason, ErrorReport, FinishReport } from '../../../runtime/task-runner/protocol.ts'
+import type { PodRow } from '../../database/pod-rows.ts'
+
+export type PodOutcome = Pick<FinishReport, 'state' | 'retryable' | 'result' | 'error' | 'exit_code'>
+
+export type PodVerdict =
+  /** Not running yet. `words`: why, where it is known; `isFatal`: time does not mend it. */
+  | { type: 'pending'; words: ErrorReport | null; isFatal: boolean }
+  | { type: 'running' }
+  | {
+      type: 'ended'
+      outcome: PodOutcome
+      isInfrastructure: boolean
+      /** The attempt could not say that it ended: what its container wrote last is to be fetched. */
+      hasUnsentLog: boolean
+    }
+
+/** What a verdict looks at. */
+export type JudgedPod = Pick<
+  PodRow,
+  'observation' | 'is_gone' | 'started_at' | 'finish' | 'result' | 'cancel_reason' | 'memory_peak_bytes'
+>
+
+/** Reasons with which the kubelet or the node's life cycle ends a pod, whatever runs in it. */
+const infrastructureReasons = new Set([
+  'Evicted',
+  'NodeLost',
+  'NodeShutdown',
+  'Shutdown',
+  'Terminated',
+  'Preempting',
+  'NodeAffinity',
+  'UnexpectedAdmissionError',
+  'OutOfcpu',
+  'OutOfmemory',
+  'OutOfpods',
+  'OutOfephemeral-storage',
+])
+
+/** Fatal reasons that are the cluster's fault, or a registry's, and not the configuration's. */
+const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'ImageInspectError', 'RegistryUnavailable'])
+
+/** @param fatalReasons of waiting containers */
+export function judgeTaskPod(pod: JudgedPod, fatalReasons: readonly string[]): PodVerdict {
+  const { observation, finish } = pod
+  if (observation === null) {
+    if (!pod.is_gone) return { type: 'pending', words: null, isFatal: false }
+    return finish === null ? gone(pod, null) : ended(recorded(pod, null))
+  }
+  const base = observation.containers.find(({ name }) => name === baseContainer)
+  const isOver =
+    observation.phase === 'Failed' || observation.phase === 'Succeeded' || base?.state === 'terminated'
+  if (isOver || pod.is_gone) {
+    const exitCode = base?.state === 'terminated' ? base.exit_code : null
+    if (finish !== null) {
+      // Told to end by somebody who is not us, it said that it failed: that was not its doing.
+      const isTold = observation.disruption !== null || observation.deletion_timestamp !== null
+      const isInfrastructure = finish.state === 'failed' && pod.cancel_reason === null && isTold
+      return { ...ended(recorded(pod, exitCode)), isInfrastructure }
+    }
+    if (isOver) return endedWithoutRecord(pod, observation, base)
+    return gone(pod, observation)
+  }
+  if (base?.state === 'running') return { type: 'running' }
+  return pending(observation, fatalReasons)
+}
+
+/** Why it does not run yet, in the cluster's own words; null where nothing is amiss. */
+function pending(observation: PodObservation, fatalReasons: readonly string[]): PodVerdict {
+  const { unschedulable } = observation
+  if (unschedulable !== null) {
+    const words = wordsOf(
+      unschedulable.reason ?? 'Unschedulable',
+      unschedulable.message ?? 'no node takes it',
+    )
+    return { type: 'pending', words, isFatal: false }
+  }
+  const waiting = [...observation.init_containers, ...observation.containers].find(
+    ({ state, reason }) =>
+      state === 'waiting' &&
+      reason !== null &&
+      reason !== 'PodInitializing' &&
+      reason !== 'ContainerCreating',
+  )
+  if (waiting === undefined) return { type: 'pending', words: null, isFatal: false }
+  const reason = waiting.reason!
+  const words = wordsOf(reason, `container ${waiting.name}: ${waiting.message ?? reason}`)
+  return { type: 'pending', words, isFatal: fatalReasons.includes(reason) }
+}
+
+/** An end that was waited for in vain. */
+export function endedPending(
+  words: ErrorReport,
+  cause: 'fatal' | 'timeout',
+  waitedMs: number,
+): Extract<PodVerdict, { type: 'ended' }> {
+  const seconds = Math.round(waitedMs / 1_000)
+  const message =
+    cause === 'fatal' ? words.message : `the pod did not run within ${seconds} seconds: ${words.message}`
+  return {
+    type: 'ended',
+    outcome: failed({ ...words, message }),
+    isInfrastructure: cause === 'timeout' || imageReasons.has(words.name),
+    hasUnsentLog: false,
+  }
+}
+
+/** The attempt's own account, checked against its container's. */
+function recorded({ finish, result }: JudgedPod, exitCode: number | null): PodOutcome {
+  const { state, retryable, error, exit_code } = finish!
+  if (state !== 'success' || exitCode === null || exitCode === 0) {
+    return { state, retryable, result: state === 'success' ? result : null, error, exit_code }
+  }
+  return {
+    ...failed(
+      wordsOf(
+        'PodFailed',
+        `the task's result was taken, but its container ended with exit code ${exitCode} after it`,
+      ),
+    ),
+    exit_code: exitCode,
+  }
+}
+
+function endedWithoutRecord(
+  pod: JudgedPod,
+  observation: PodObservation,
+  base: ContainerObservation | undefined,
+): PodVerdict {
+  const hasUnsentLog = pod.started_at !== null
+  const end = (error: ErrorReport, isInfrastructure: boolean): PodVerdict => ({
+    type: 'ended',
+    outcome: { ...failed(error), exit_code: base?.exit_code ?? null },
+    isInfrastructure,
+    hasUnsentLog,
+  })
+  if (pod.cancel_reason !== null) return end(cancelledWords(pod.cancel_reason), false)
+  const { disruption } = observation
+  if (disruption !== null) {
+    return end(
+      wordsOf(disruption.reason ?? 'DisruptionTarget', disruption.message ?? 'the cluster ended the pod'),
+      true,
+    )
+  }
+  if (observation.reason !== null && infrastructureReasons.has(observation.reason)) {
+    return end(wordsOf(observation.reason, observation.message ?? 'the node ended the pod'), true)
+  }
+  const init = observation.init_containers.find(({ exit_code }) => exit_code !== null && exit_code !== 0)
+  if (init !== undefined && base?.state !== 'terminated') {
+    return end(containerWords(init, 'before the task began'), init.name === 'git-sync-clone')
+  }
+  if (base === undefined || base.exit_code === null) {
+    const reason = observation.reason ?? 'PodFailed'
+    return end(
+      wordsOf(reason, observation.message ?? `the pod ended as ${observation.phase}, without a word why`),
+      false,
+    )
+  }
+  if (base.exit_code === 0) {
+    return end(
+      wordsOf('NoResult', 'the container ended with exit code 0, but the task never said how it ended'),
+      false,
+    )
+  }
+  // Killed before the task's code ran: not its doing.
+  const isBeforeStart =
+    pod.started_at === null && (base.reason === 'OOMKilled' || base.reason === 'StartError')
+  const memory =
+    base.reason === 'OOMKilled' && pod.memory_peak_bytes !== null
+      ? `, with ${Math.round(pod.memory_peak_bytes / 1024 / 1024)} MiB in use at most`
+      : ''
+  const words = containerWords(
+    base,
+    isBeforeStart ? 'before the task began' : 'before the task said how it ended',
+  )
+  return end({ ...words, message: words.message + memory }, isBeforeStart)
+}
+
+/** `OOMKilled: container base ended with exit code 137 (signal 9) before …: message`. */
+function containerWords(
+  { name, reason, exit_code, signal, message }: ContainerObservation,
+  when: string,
+): ErrorReport {
+  const bySignal = signal ? ` (signal ${signal})` : ''
+  const why = message ? `: ${message.trim()}` : ''
+  return wordsOf(
+    reason === null || reason === 'Error' ? 'PodFailed' : reason,
+    `container ${name} ended with exit code ${exit_code}${bySignal} ${when}${why}`,
+  )
+}
+
+function gone(pod: JudgedPod, observation: PodObservation | null): PodVerdict {
+  const hasUnsentLog = false
+  if (pod.cancel_reason !== null) {
+    return {
+      type: 'ended',
+      outcome: failed(cancelledWords(pod.cancel_reason)),
+      isInfrastructure: false,
+      hasUnsentLog,
+    }
+  }
+  const disruption = observation?.disruption
+  const words = disruption
+    ? wordsOf(disruption.reason ?? 'DisruptionTarget', disruption.message ?? 'the cluster ended the pod')
+    : wordsOf('PodDeleted', 'somebody deleted the pod, or its node is gone')
+  return { type: 'ended', outcome: failed(words), isInfrastructure: true, hasUnsentLog }
+}
+
+function cancelledWords(reason: CancelReason): ErrorReport {
+  const why = {
+    timeout: 'it took longer than its execution timeout',
+    run_timeout: "its run took longer than its Dag's dagrunTimeout",
+    cancelled: 'it was cancelled',
+    shutdown: 'the scheduler shut down',
+  }
+  return wordsOf('AttemptKilled', `the attempt's pod was ended: ${why[reason]}`)
+}
+
+const wordsOf = (name: string, message: string): ErrorReport => ({ name, message, stack: null })
+
+function failed(error: ErrorReport): PodOutcome {
+  return { state: 'failed', retryable: true, result: null, error, exit_code: null }
+}
+
+function ended(outcome: PodOutcome): Extract<PodVerdict, { type: 'ended' }> {
+  return { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false }
+}

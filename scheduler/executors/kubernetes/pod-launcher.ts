@@ -1,0 +1,180 @@
+// Creates pods that the ledger has: many requests at once, no more in a second than the bucket lets through. Names are
+// the attempt's, so that creating again after a lost answer makes no second pod. What the API server pushes back waits
+// with its words shown and is sent again; what it refuses is the caller's. Where the server asks for a pause, nothing
+// is sent for as long.
+import { setTimeout as delay } from 'node:timers/promises'
+import TinyQueue from 'tinyqueue'
+import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
+import { isAlreadyExists, pushBackOf } from '../../../k8s/kubernetes-error.ts'
+import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
+import type { ActivePod } from './active-pod.ts'
+import { createTokenBucket } from './token-bucket.ts'
+
+/** Between two tries of a pod that is pushed back, where the server names no time: doubled from the first to the last. */
+const firstRetryMs = 500
+const lastRetryMs = 30_000
+
+export interface LaunchedPod {
+  active: ActivePod
+  manifest: V1Pod
+}
+
+export interface PodLauncher {
+  launch(pods: readonly LaunchedPod[]): void
+  /**
+   * Sends it no more.
+   * @returns false where it was never sent; true where it may exist: one that is under way is still answered for
+   */
+  withdraw(attemptId: string): boolean
+  /** How many wait or are under way. */
+  size(): number
+  /** Sends nothing more; resolves when no answer is waited for. */
+  stop(): Promise<void>
+}
+
+interface Queued extends LaunchedPod {
+  sequence: number
+  tries: number
+  isWithdrawn: boolean
+  isSent: boolean
+}
+
+/**
+ * @param deps.mayCreate false while the lease may be another's: then nothing is sent
+ * @param deps.isOurs whether a pod that has the name already is this attempt's
+ */
+export function createPodLauncher(deps: {
+  client: KubernetesClient
+  concurrency: number
+  rate: number
+  burst: number
+  mayCreate: () => boolean
+  isOurs: (existing: V1Pod, pod: LaunchedPod) => boolean
+  onCreated: (active: ActivePod, uid: string) => void
+  onPushedBack: (active: ActivePod, words: { reason: string; message: string }) => void
+  onRefused: (active: ActivePod, error: unknown) => void
+}): PodLauncher {
+  const { client } = deps
+  const bucket = createTokenBucket(deps)
+  const stopping = new AbortController()
+  const queue = new TinyQueue<Queued>(
+    [],
+    (a, b) => b.active.priorityWeight - a.active.priorityWeight || a.sequence - b.sequence,
+  )
+  const queued = new Map<string, Queued>()
+  const underWay = new Set<Promise<void>>()
+  let sequence = 0
+  let pausedUntil = 0
+  let timer: NodeJS.Timeout | undefined
+
+  function fill(): void {
+    clearTimeout(timer)
+    timer = undefined
+    while (!stopping.signal.aborted && queue.length > 0 && underWay.size < deps.concurrency) {
+      const waitMs = Math.max(pausedUntil - Date.now(), deps.mayCreate() ? 0 : 100)
+      const bucketMs = waitMs > 0 ? 0 : bucket.take(Date.now())
+      if (waitMs > 0 || bucketMs > 0) {
+        timer = setTimeout(fill, Math.max(waitMs, bucketMs))
+        return
+      }
+      const next = queue.pop()!
+      if (next.isWithdrawn) continue
+      const work = send(next).finally(() => {
+        underWay.delete(work)
+        fill()
+      })
+      underWay.add(work)
+    }
+  }
+
+  async function send(pod: Queued): Promise<void> {
+    const { active, manifest } = pod
+    pod.isSent = true
+    try {
+      const { metadata } = await client.createPod(active.namespace, manifest)
+      forget(pod)
+      deps.onCreated(active, metadata!.uid!)
+    } catch (error) {
+      if (isAlreadyExists(error)) await found(pod, error)
+      else failed(pod, error)
+    }
+  }
+
+  /** Its name is taken: by itself, since an answer was lost or a scheduler died, or by a stranger. */
+  async function found(pod: Queued, refusal: unknown): Promise<void> {
+    const { active } = pod
+    try {
+      const existing = await client.readPod(active.namespace, active.podName)
+      if (existing === undefined) {
+        again(pod, firstRetryMs)
+        return
+      }
+      forget(pod)
+      if (deps.isOurs(existing, pod)) deps.onCreated(active, existing.metadata!.uid!)
+      else deps.onRefused(active, refusal)
+    } catch (error) {
+      failed(pod, error)
+    }
+  }
+
+  function failed(pod: Queued, error: unknown): void {
+    const pushBack = pushBackOf(error)
+    if (pushBack === null) {
+      forget(pod)
+      deps.onRefused(pod.active, error)
+      return
+    }
+    if (pod.isWithdrawn) {
+      deps.onRefused(pod.active, error)
+      return
+    }
+    pod.tries += 1
+    const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** (pod.tries - 1))
+    if (pushBack.waitMs !== null) pausedUntil = Math.max(pausedUntil, Date.now() + pushBack.waitMs)
+    deps.onPushedBack(pod.active, { reason: 'PushedBack', message: pushBack.reason })
+    // Those that were pushed back together do not come again together.
+    again(pod, pushBack.waitMs ?? backoffMs * (0.5 + Math.random() / 2))
+  }
+
+  function again(pod: Queued, waitMs: number): void {
+    void delay(waitMs, undefined, { signal: stopping.signal }).then(
+      () => {
+        if (pod.isWithdrawn) return
+        queue.push(pod)
+        fill()
+      },
+      () => {},
+    )
+  }
+
+  function forget(pod: Queued): void {
+    queued.delete(pod.active.attemptId)
+  }
+
+  return {
+    launch(pods) {
+      for (const { active, manifest } of pods) {
+        if (queued.has(active.attemptId)) continue
+        sequence += 1
+        const pod = { active, manifest, sequence, tries: 0, isWithdrawn: false, isSent: false }
+        queued.set(active.attemptId, pod)
+        queue.push(pod)
+      }
+      fill()
+    },
+    withdraw(attemptId) {
+      const pod = queued.get(attemptId)
+      // Created, or of an earlier scheduler.
+      if (pod === undefined) return true
+      pod.isWithdrawn = true
+      forget(pod)
+      return pod.isSent
+    },
+    size: () => queued.size,
+    async stop() {
+      stopping.abort()
+      clearTimeout(timer)
+      await Promise.all(underWay)
+    },
+  }
+}

@@ -1,0 +1,143 @@
+// The end of pods: their rows are marked ended once the end of their attempts is committed, and they are deleted when
+// their time has come. Which of them are kept is decided once, when they end; deleting is any scheduler's work, since
+// the ledger says what is due. A pod whose end is not committed yet, or whose log is not kept yet, is never deleted.
+import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
+import { messageOf } from '../../../runtime/errors.ts'
+import type { Logger } from '../../../runtime/log.ts'
+import type { Database } from '../../database/connection.ts'
+import {
+  type DeletablePod,
+  markPodsCreated,
+  markPodsDeleted,
+  markPodsEnded,
+  takePodsToDelete,
+} from '../../database/pod-ledger.ts'
+import type { PodKey } from '../../database/pod-rows.ts'
+import { createPass } from '../../pass.ts'
+
+/** `delete_worker_pods`. */
+export type KeepRule = 'on_completion' | 'on_success' | 'never'
+
+/** Pods that one round deletes; the next follows at once where there are more. */
+const deleteAtOnce = 200
+/** Deletions under way at once. */
+const deleteConcurrency = 16
+/** A pod that is still there so long after it was deleted is deleted again: the answer, or its event, was lost. */
+const deleteAgainMs = 60_000
+/** Answers of creates that come within this are one statement. */
+const createdDelayMs = 10
+/** How often it looks what is due by now. */
+const lookMs = 500
+
+export interface PodTidier {
+  /** The API server has it. */
+  created(key: PodKey, uid: string): void
+  /** Its attempt's end is reported, and its log is kept. */
+  ended(key: PodKey, state: 'success' | 'failed' | 'skipped'): void
+  tick(): void
+  /** What was told is written, as far as the database is there. */
+  stop(): Promise<void>
+}
+
+export function createPodTidier(deps: {
+  db: Database
+  client: KubernetesClient
+  keep: KeepRule
+  deleteDelayMs: number
+  /** Milliseconds since the epoch: ends that were reported before are committed. */
+  committedUntil: () => number
+  log: Logger
+}): PodTidier {
+  const { db, client, keep, deleteDelayMs, log } = deps
+  let created: (PodKey & { uid: string })[] = []
+  let ended: { key: PodKey; deleteAfterMs: number | null; at: number }[] = []
+  let createdTimer: NodeJS.Timeout | undefined
+  let lookedAt = 0
+
+  const createdPass = createPass('mark-pods-created', log, async () => {
+    const some = created
+    created = []
+    if (some.length === 0) return
+    try {
+      await markPodsCreated(db, some)
+    } catch (error) {
+      created.push(...some)
+      throw error
+    }
+  })
+  const endedPass = createPass('mark-pods-ended', log, async () => {
+    const committedUntil = deps.committedUntil()
+    const some = ended.filter(({ at }) => at < committedUntil)
+    if (some.length === 0) return
+    await markPodsEnded(
+      db,
+      some.map(({ key, deleteAfterMs }) => ({ ...key, delete_after_ms: deleteAfterMs })),
+    )
+    const marked = new Set(some)
+    ended = ended.filter((one) => !marked.has(one))
+    deletePass.wake()
+  })
+  const deletePass = createPass('delete-pods', log, async () => {
+    lookedAt = Date.now()
+    const due = await takePodsToDelete(db, { limit: deleteAtOnce, retryMs: deleteAgainMs })
+    if (due.length === 0) return
+    const gone: PodKey[] = []
+    await inParallel(due, deleteConcurrency, async (pod) => {
+      if (!(await deleteOne(pod))) gone.push(pod)
+    })
+    // Those that are there until the kubelet has ended them are marked by the watch.
+    if (gone.length > 0) await markPodsDeleted(db, gone)
+    if (due.length === deleteAtOnce) deletePass.wake()
+  })
+
+  /** @returns false where it is gone */
+  async function deleteOne({ namespace, pod_name, uid }: DeletablePod): Promise<boolean> {
+    try {
+      return await client.deletePod(namespace, pod_name, uid === null ? {} : { uid })
+    } catch (error) {
+      log.debug({ namespace, pod_name, error: messageOf(error) }, 'a pod could not be deleted yet')
+      return true
+    }
+  }
+
+  const deleteAfterMs = (state: 'success' | 'failed' | 'skipped'): number | null => {
+    if (keep === 'never' || (keep === 'on_success' && state === 'failed')) return null
+    return deleteDelayMs
+  }
+
+  return {
+    created(key, uid) {
+      created.push({ ...key, uid })
+      createdTimer ??= setTimeout(() => {
+        createdTimer = undefined
+        createdPass.wake()
+      }, createdDelayMs)
+    },
+    ended(key, state) {
+      ended.push({ key, deleteAfterMs: deleteAfterMs(state), at: Date.now() })
+    },
+    tick() {
+      if (created.length > 0) createdPass.wake()
+      if (ended.length > 0) endedPass.wake()
+      if (Date.now() - lookedAt >= lookMs) deletePass.wake()
+    },
+    async stop() {
+      clearTimeout(createdTimer)
+      createdPass.wake()
+      endedPass.wake()
+      await Promise.all([createdPass.stop(), endedPass.stop(), deletePass.stop()])
+    },
+  }
+}
+
+async function inParallel<Item>(
+  items: readonly Item[],
+  concurrency: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const rest = items.values()
+  const worker = async () => {
+    for (const item of rest) await work(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
+}
