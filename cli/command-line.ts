@@ -13,14 +13,26 @@ import { dagsTriggerCommand } from './dags/trigger.ts'
 import { dagsUnpauseCommand } from './dags/unpause.ts'
 import { dbMigrateCommand } from './db/migrate.ts'
 import { devCommand } from './dev/dev-command.ts'
+import { execCommand } from './exec.ts'
 import { importErrorsCommand } from './import-errors.ts'
-import { schedulerCommand, syncCommand, taskCommand, webCommand } from './program-commands.ts'
+import { podsCleanupCommand } from './pods/cleanup.ts'
+import { podsListCommand } from './pods/list.ts'
+import { podsLogsCommand } from './pods/logs.ts'
+import { podsRenderCommand } from './pods/render.ts'
+import {
+  schedulerCommand,
+  syncCommand,
+  taskCommand,
+  webCommand,
+  xcomSidecarCommand,
+} from './program-commands.ts'
 import { runsCancelCommand } from './runs/cancel.ts'
 import { runsListCommand } from './runs/list.ts'
 import { runsShowCommand } from './runs/show.ts'
 import { runsWatchCommand } from './runs/watch.ts'
 import { tasksClearCommand } from './tasks/clear.ts'
 import { tasksLogsCommand } from './tasks/logs.ts'
+import { tasksShowCommand } from './tasks/show.ts'
 import type { Terminal } from './terminal.ts'
 
 /** The command `branchline`, ready to parse arguments; errors of usage are thrown as commander's. */
@@ -44,6 +56,7 @@ function commandsOf(terminal: Terminal): Command[] {
     schedulerCommand(),
     webCommand(),
     taskCommand(),
+    xcomSidecarCommand(),
     commandGroup('dags', 'Dags: what there is, when it runs', [
       dagsListCommand(terminal),
       dagsShowCommand(terminal),
@@ -59,9 +72,17 @@ function commandsOf(terminal: Terminal): Command[] {
       runsCancelCommand(terminal),
     ]),
     commandGroup('tasks', 'Tasks of a run: what they said, doing them again', [
+      tasksShowCommand(terminal),
       tasksLogsCommand(terminal),
       tasksClearCommand(terminal),
     ]),
+    commandGroup('pods', 'Pods of tasks: how they are, what they said', [
+      podsListCommand(terminal),
+      podsLogsCommand(terminal),
+      podsCleanupCommand(terminal),
+      podsRenderCommand(terminal),
+    ]),
+    execCommand(terminal),
     importErrorsCommand(terminal),
     commandGroup('config', 'Configuration', [configPrintCommand(terminal)]),
     commandGroup('db', 'Database', [dbMigrateCommand(terminal)]),

@@ -6,11 +6,14 @@ export interface ApiCommandOptions extends ApiOptions {
   json?: boolean
 }
 
-/** A command that speaks to the API. */
+/** A command that speaks to the API, and prints what it says. */
 export function apiCommand(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .option('--json', "print the API's JSON")
+  return withApiOptions(new Command(name).description(description).option('--json', "print the API's JSON"))
+}
+
+/** Adds what says where the API is. */
+export function withApiOptions(command: Command): Command {
+  return command
     .option('--api-url <url>', 'where the API is (default: setting api_url)')
     .option('--config <path>', 'configuration file')
 }
@@ -30,6 +33,12 @@ export function countUpTo(max: number): (text: string) => number {
     throw new InvalidArgumentError(`Write a whole number from 1 to ${max}.`)
   }
 }
+
+/** No task has more attempts than that. */
+const maxTryNumber = 1_000_000
+
+/** The number of an attempt, as a parser for commander. */
+export const tryNumber = countUpTo(maxTryNumber)
 
 /** A JSON object, as a parser for commander. */
 export function jsonObject(text: string): Record<string, unknown> {

@@ -1,6 +1,6 @@
 // What the command line's exit codes say to scripts: one table, which the code, docs/reference/exit-codes.md and a
-// test read. `branchline sync` is not in it: it keeps git-sync's codes.
-import { BranchlineError } from '../runtime/errors.ts'
+// test read. `branchline sync` is not in it, since it keeps git-sync's codes, nor what `branchline exec` hands on.
+import { BranchlineError, KubernetesError } from '../runtime/errors.ts'
 
 export const ExitCode = {
   ok: 0,
@@ -21,7 +21,8 @@ export const exitCodeMeanings: Readonly<Record<ExitCode, string>> = {
   [ExitCode.usage]:
     'Not understood: an unknown command or option, a value that cannot be, a wrong configuration. Nothing was done.',
   [ExitCode.notFound]: 'There is no Dag, run, task or attempt of that name. Nothing was done.',
-  [ExitCode.unreachable]: 'The API, or the database, does not answer. Trying again later may help.',
+  [ExitCode.unreachable]:
+    'The API, the database or the cluster does not answer. Trying again later may help.',
   [ExitCode.conflict]:
     'Refused, because of the present state: the run_id exists already, the run has ended. Nothing was done.',
   [ExitCode.interrupted]: 'Ended by ctrl-C. A run that was watched goes on.',
@@ -39,5 +40,6 @@ const exitCodesOfErrors: Readonly<Record<string, ExitCode>> = {
 
 /** The exit code of a command that threw this. */
 export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof KubernetesError && error.status === null) return ExitCode.unreachable
   return (error instanceof BranchlineError && exitCodesOfErrors[error.code]) || ExitCode.failed
 }

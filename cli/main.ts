@@ -12,6 +12,7 @@ const [first, ...rest] = process.argv.slice(2)
 
 if (first === 'sync') await startProgram('sync', rest)
 else if (first === 'task' && rest.length === 0) await startProgram('worker', [])
+else if (first === 'xcom-sidecar' && rest.length === 0) await startProgram('xcom-sidecar', [])
 else {
   const { runCommand } = await import('./run-command.ts')
   await runCommand(process.argv.slice(2))

@@ -30,6 +30,13 @@ export function taskCommand(): Command {
   )
 }
 
+/** The same for `xcom-sidecar`. */
+export function xcomSidecarCommand(): Command {
+  return new Command('xcom-sidecar').description(
+    'Send the result of a pod() task: the command of its sidecar, which a scheduler makes',
+  )
+}
+
 /** A program that reads nothing but the configuration. */
 function configuredProgram(name: 'scheduler' | 'web', description: string): Command {
   return new Command(name)

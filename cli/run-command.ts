@@ -15,7 +15,7 @@ export async function runCommand(args: readonly string[]): Promise<never> {
   process.exit(exitCode)
 }
 
-async function run(terminal: Terminal, args: readonly string[]): Promise<ExitCode> {
+async function run(terminal: Terminal, args: readonly string[]): Promise<number> {
   const commandLine = createCommandLine(terminal)
   try {
     if (args[0] === completionRequest) await answerCompletion(commandLine, terminal, args[1] ?? '')

@@ -6,13 +6,15 @@ import { ExitCode } from './exit-codes.ts'
 import { createStyle, type Style } from './output/style.ts'
 
 export interface Terminal {
+  readonly stdin: NodeJS.ReadStream
   readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
   /** Colours for standard output: none where it is no terminal, or NO_COLOR is set. */
   readonly style: Style
   /** Whether a person is there to answer questions. */
   readonly canAsk: boolean
-  /** What the process will end with; a command sets it before it returns. */
-  exitCode: ExitCode
+  /** What the process will end with; a command sets it before it returns. Only `exec` sets others than `ExitCode`'s. */
+  exitCode: number
   /** Writes lines to standard output, a newline after each. */
   print(...lines: readonly string[]): void
   /** JSON for programs, and for people who read it. */
@@ -32,7 +34,9 @@ export function createTerminal(): Terminal {
   const { stdin, stdout, stderr } = process
   let interruption: AbortController | undefined
   return {
+    stdin,
     stdout,
+    stderr,
     style: createStyle(stdout),
     canAsk: stdin.isTTY === true && stderr.isTTY === true,
     exitCode: ExitCode.ok,

@@ -31,6 +31,8 @@ export interface LogResume {
    * line is not there any more.
    */
   giveUp(): LogLine[]
+  /** The cursor's line was not met, nor any later one that shows that it is gone. */
+  readonly isSearching: boolean
   /** Lines wait for the cursor's own to be found. */
   readonly isHolding: boolean
   /** The cursor's line is gone: the runtime rotated the file, and what came after it may be missing. */
@@ -93,6 +95,9 @@ export function createLogResume(from: LogCursor | null): LogResume {
       return heldBytes > maxHeldBytes ? giveUp() : []
     },
     giveUp,
+    get isSearching() {
+      return isSearching
+    },
     get isHolding() {
       return held.length > 0
     },

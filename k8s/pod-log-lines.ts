@@ -78,7 +78,11 @@ export function createLogLineReader(): LogLineReader {
         endLine(into, piece.subarray(0, first))
         const last = piece.lastIndexOf(0x0a)
         if (last > first) {
-          for (const text of piece.toString('utf8', first + 1, last).split('\n')) add(text, into)
+          for (const text of piece.toString('utf8', first + 1, last).split('\n')) {
+            // A part has at most four bytes for each letter, so that the short ones need no counting.
+            if (text.length * 4 <= maxLineBytes) add(text, into)
+            else endLine(into, Buffer.from(text))
+          }
         }
         begin = last + 1
       }

@@ -2,37 +2,18 @@
 // lines comes with a cursor, and reading goes on behind it. Kubelet keeps a log for as long as the pod is there, of a
 // rotated one only the newest file; where that cost lines it is said (`hasGap`).
 import { setTimeout as delay } from 'node:timers/promises'
-import { InvalidInputError, KubernetesError, messageOf } from '../runtime/errors.ts'
+import { InvalidInputError, messageOf } from '../runtime/errors.ts'
 import type { V1Pod } from '../runtime/kubernetes-types.ts'
 import type { Logger } from '../runtime/log.ts'
 import { backoffMs } from './backoff.ts'
-import type { KubernetesClient } from './client/kubernetes-client.ts'
 import { isNotFound, pushBackOf } from './kubernetes-error.ts'
-import { createLogResume, type LogCursor, type LogResume, sinceTimeOf } from './pod-log-cursor.ts'
-import { createLogLineReader, type LogLine } from './pod-log-lines.ts'
+import type { LogCursor } from './pod-log-cursor.ts'
+import type { LogLine } from './pod-log-lines.ts'
+import { type LogRead, type PodLogDeps, readLogStream } from './pod-log-stream.ts'
 
 export type { LogCursor } from './pod-log-cursor.ts'
 export type { LogLine } from './pod-log-lines.ts'
-
-export interface LogBatch {
-  lines: LogLine[]
-  /** After the last of the lines. To be kept with them: whoever goes on from it gets all others, once. */
-  cursor: LogCursor
-  /** Lines before these may be missing: kubelet's file was rotated while nobody read it. */
-  hasGap: boolean
-}
-
-export interface PodLogDeps {
-  client: KubernetesClient
-  namespace: string
-  pod: string
-  container: string
-  /** Where an earlier reader stopped; null for the whole log. */
-  cursor: LogCursor | null
-  /** Called for one batch at a time; the next is read when it has resolved. What it throws ends the reading. */
-  onLines: (batch: LogBatch) => Promise<void>
-  signal?: AbortSignal
-}
+export type { LogBatch, PodLogDeps } from './pod-log-stream.ts'
 
 export interface PodLogEnd {
   /**
@@ -48,8 +29,6 @@ export interface PodLogEnd {
 
 /** So long a stream may be silent before another is opened: a program may be silent too, so it is no fault. */
 const defaultIdleMs = 120_000
-/** A stream that has stopped for so long has shown all that there is by now. */
-const silenceMs = 1_000
 /** Streams that end or break sooner than that are begun more and more slowly. */
 const shortReadMs = 1_000
 const backoff = { firstMs: 200, mostMs: 5_000 }
@@ -59,7 +38,8 @@ const lookAgain = { firstMs: 200, mostMs: 1_000 }
 /**
  * Follows a container from before it starts until it has terminated and everything was read. Waits for a container that
  * has not started, and for an API server or node that is away: as long as the pod is there, the signal alone ends it.
- * A container that is started again by its pod is another one: only the instance that runs when it is met is followed.
+ * To be called when the container runs, at the latest: a log of many megabytes may be rotated before it is first read, and
+ * nobody can tell then. A container that is started again by its pod is another one: only the instance that runs when it is met is followed.
  * @throws the signal's reason, what `onLines` threw, InvalidInputError where the pod has no such container,
  * KubernetesError where the log may not be read
  */
@@ -67,6 +47,7 @@ export async function followPodLog(deps: PodLogDeps & { log: Logger; idleMs?: nu
   const { client, namespace, pod: name, container, signal, idleMs = defaultIdleMs } = deps
   const log = deps.log.child({ namespace, pod: name, container })
   let { cursor } = deps
+  let openLine: LogLine | null = null
   let failures = 0
   let shortTurns = 0
   for (;;) {
@@ -74,14 +55,20 @@ export async function followPodLog(deps: PodLogDeps & { log: Logger; idleMs?: nu
     const beganAt = performance.now()
     const onCursor = (to: LogCursor): void => {
       cursor = to
+      openLine = null
       if (failures > 1) log.info({ failures }, 'pod log is read again')
       failures = 0
     }
     let askedToWaitMs = 0
     try {
-      const read = await readStream({ ...deps, cursor, isFollowing: true, idleMs, onCursor })
+      const read = await readLogStream({ ...deps, cursor, openLine, isFollowing: true, idleMs, onCursor })
+      openLine = read.openLine ?? openLine
       const pod = await client.readPod(namespace, name, signal === undefined ? {} : { signal })
-      const readRest = () => readStream({ ...deps, cursor, isFollowing: false, idleMs, onCursor })
+      // Kubelet ends the stream of a container that has ended with the file that it had open, even where it has begun
+      // another one since: that has the rest, and begins where this one ends.
+      const isNextFile = read.refusal === null && read.fault === null
+      const readRest = () =>
+        readLogStream({ ...deps, cursor, openLine, isNextFile, isFollowing: false, idleMs, onCursor })
       const end = await endOf({ deps, pod, read, readRest })
       if (end !== null) return { ...end, cursor }
     } catch (error) {
@@ -111,8 +98,9 @@ export async function readPodLogRest(
   deps: PodLogDeps & { previous?: boolean },
 ): Promise<{ cursor: LogCursor | null; fault: string | null }> {
   let { cursor } = deps
-  const { fault } = await readStream({
+  const { fault } = await readLogStream({
     ...deps,
+    openLine: null,
     isFollowing: false,
     idleMs: defaultIdleMs,
     onCursor: (to) => {
@@ -122,101 +110,12 @@ export async function readPodLogRest(
   return { cursor, fault }
 }
 
-interface Read {
-  /** Kubelet's own words in the stream. */
-  fault: string | null
-  /** The container has no log yet, in the server's words. */
-  refusal: KubernetesError | null
-}
-
-/** One stream to its end: everything after the cursor is handed over. Throws where the stream breaks. */
-async function readStream(
-  deps: PodLogDeps & {
-    previous?: boolean
-    isFollowing: boolean
-    idleMs: number
-    onCursor: (cursor: LogCursor) => void
-  },
-): Promise<Read> {
-  const { client, namespace, pod, container, cursor, isFollowing, idleMs, previous = false, signal } = deps
-  const reader = createLogLineReader()
-  const resume = createLogResume(cursor)
-  let fault: string | null = null
-  let wasGapTold = false
-  const handOver = async (lines: LogLine[]): Promise<void> => {
-    if (lines.length === 0) return
-    const hasGap = resume.hasGap && !wasGapTold
-    wasGapTold = resume.hasGap
-    await deps.onLines({ lines, cursor: resume.cursor!, hasGap })
-    deps.onCursor(resume.cursor!)
-  }
-  // Ends the stream with its reader, also where that stops while the stream is silent.
-  const reading = new AbortController()
-  const ended = signal === undefined ? reading.signal : AbortSignal.any([signal, reading.signal])
-  const stream = client.podLog(namespace, pod, {
-    container,
-    timestamps: true,
-    follow: isFollowing,
-    idleMs,
-    previous,
-    ...(cursor === null ? {} : { sinceTime: sinceTimeOf(cursor) }),
-    signal: ended,
-  })
-  try {
-    for await (const piece of withSilence(stream, resume)) {
-      if (piece === null) {
-        await handOver(resume.giveUp())
-        continue
-      }
-      const { lines, faults } = reader.take(piece)
-      fault = faults.at(-1) ?? fault
-      await handOver(resume.take(lines))
-    }
-  } catch (error) {
-    // 400: the container has not begun, or there is none of that name. 404: the pod is gone. The pod says which.
-    const isNone = error instanceof KubernetesError && (error.status === 400 || error.status === 404)
-    if (isFollowing && isNone) return { fault, refusal: error }
-    throw error
-  } finally {
-    reading.abort()
-  }
-  // The end of a log that goes on may be half a line; it is read again, whole.
-  if (!isFollowing) {
-    const { lines, faults } = reader.rest()
-    fault = faults.at(-1) ?? fault
-    await handOver(resume.take(lines))
-    await handOver(resume.giveUp())
-  }
-  return { fault, refusal: null }
-}
-
-/** The pieces of a stream, and null where it is silent while lines wait for the cursor's own to be found. */
-async function* withSilence(
-  stream: AsyncGenerator<Buffer, void, void>,
-  resume: LogResume,
-): AsyncGenerator<Buffer | null, void, void> {
-  for (;;) {
-    const next = stream.next()
-    if (resume.isHolding) {
-      // Whoever reads may stop at the silence; the stream's end is then nobody's.
-      next.catch(() => {})
-      const quiet = new AbortController()
-      const silence = delay(silenceMs, null, { signal: quiet.signal }).catch(() => null)
-      const first = await Promise.race([next, silence]).finally(() => quiet.abort())
-      if (first === null) yield null
-    }
-    const result = await next
-    if (result.done === true) return
-    yield result.value
-  }
-}
-
 /** How it ended; null where it has not. */
 async function endOf(state: {
   deps: PodLogDeps
   pod: V1Pod | undefined
-  read: Read
-  readRest: () => Promise<Read>
+  read: LogRead
+  readRest: () => Promise<LogRead>
 }): Promise<Omit<PodLogEnd, 'cursor'> | null> {
   const { deps, pod, read, readRest } = state
   if (pod === undefined) return { reason: 'gone', exitCode: null, fault: null }

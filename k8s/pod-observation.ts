@@ -1,6 +1,8 @@
 // What was seen of a pod, in as few words as deciding needs: kept in Postgres with the resourceVersion that it came
 // with, and read by whichever scheduler has the pod's run. Keys are spelled as in JSON and SQL. Pure.
+
 import type { V1ContainerStatus, V1Pod, V1PodCondition } from '../runtime/kubernetes-types.ts'
+import { attemptIdAnnotation } from './pod/pod-names.ts'
 
 export interface ContainerObservation {
   name: string
@@ -25,6 +27,8 @@ export interface Words {
 
 export interface PodObservation {
   name: string
+  /** As its annotation names it; null: it has none, so it is no attempt's. */
+  attempt_id: string | null
   uid: string
   resource_version: string
   phase: 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown'
@@ -54,6 +58,7 @@ export function observePod(pod: V1Pod, isDeleted = false): PodObservation {
   }
   return {
     name: metadata?.name ?? '',
+    attempt_id: metadata?.annotations?.[attemptIdAnnotation] ?? null,
     uid: metadata?.uid ?? '',
     resource_version: metadata?.resourceVersion ?? '',
     phase: (status?.phase ?? 'Pending') as PodObservation['phase'],

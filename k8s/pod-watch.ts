@@ -74,7 +74,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
   let heardAt = clock.now()
   let listedAt = clock.now()
   let hasStream = false
-  let hasHeard = false
+  let hasMoved = false
   let isFirst = true
   let running: Promise<void> | undefined
 
@@ -87,7 +87,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     while (!signal.aborted) {
       const beganAt = clock.now()
       hasStream = false
-      hasHeard = false
+      hasMoved = false
       let isBroken = true
       try {
         if (mustCheckVersion && version !== null && (await isAheadOfServer(version))) {
@@ -118,7 +118,9 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
           }
         }
       }
-      shortTurns = (isBroken || !hasHeard) && clock.now() - beganAt < shortWatchMs ? shortTurns + 1 : 0
+      const isShort = (isBroken || !hasMoved) && clock.now() - beganAt < shortWatchMs
+      // One that breaks amid many events is taken up soon, one that breaks before the first is left alone for longer.
+      shortTurns = !isShort ? 0 : hasMoved ? Math.min(shortTurns + 1, 2) : shortTurns + 1
       if (shortTurns > 1) await pause(shortTurns - 2)
     }
     await handOver.done
@@ -168,6 +170,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
 
   const take = (group: WatchEvent[], handOver: Handing<Summary>): void => {
     const events: { uid: string; event: PodEvent<Summary> }[] = []
+    let upTo = version!
     let fault: unknown
     for (const event of group) {
       if (event.type === 'ERROR') {
@@ -175,16 +178,18 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
         break
       }
       const { metadata } = event.object
-      version = metadata!.resourceVersion!
-      hasHeard = true
-      if (event.type === 'BOOKMARK') continue
-      counters.events += 1
-      const isDeleted = event.type === 'DELETED'
-      const pod = summarise(event.object, isDeleted)
-      events.push({ uid: metadata!.uid!, event: { type: isDeleted ? 'deleted' : 'present', pod } })
+      if (event.type !== 'BOOKMARK') {
+        const isDeleted = event.type === 'DELETED'
+        const pod = summarise(event.object, isDeleted)
+        events.push({ uid: metadata!.uid!, event: { type: isDeleted ? 'deleted' : 'present', pod } })
+      }
+      upTo = metadata!.resourceVersion!
     }
-    if (events.length > 0) handOver.events(version!, events)
-    else if (fault === undefined) handOver.version(version!)
+    counters.events += events.length
+    if (upTo !== version) hasMoved = true
+    version = upTo
+    if (events.length > 0) handOver.events(upTo, events)
+    else if (fault === undefined) handOver.version(upTo)
     if (fault !== undefined) throw fault
   }
 

@@ -18,7 +18,7 @@ export interface SeenPod {
   observation: PodObservation | null
   /** It is not in the API server any more, also where nobody saw it go. */
   is_gone: boolean
-  /** Why it could not be created yet, as the API server said. */
+  /** Why it could not be created yet, as the API server said; or what the cluster's events say of one that was. */
   waiting_reason: string | null
   waiting_message: string | null
 }
@@ -39,7 +39,7 @@ export function podWords(seen: SeenPod): PodWords {
   if (pod.phase === 'Unknown') {
     return { status: 'Unknown', message: `nothing is heard of its node ${pod.node_name ?? ''}`.trimEnd() }
   }
-  return startWords(pod)
+  return startWords(pod, seen)
 }
 
 /** `Evicted: the node was low on resource: memory`. */
@@ -61,7 +61,7 @@ function unseenWords({ state, is_gone, waiting_reason, waiting_message }: SeenPo
 }
 
 /** Before `base` has ended. */
-function startWords(pod: PodObservation): PodWords {
+function startWords(pod: PodObservation, { waiting_reason, waiting_message }: SeenPod): PodWords {
   const { unschedulable } = pod
   if (unschedulable !== null) {
     const status = unschedulable.reason ?? 'Unschedulable'
@@ -73,6 +73,7 @@ function startWords(pod: PodObservation): PodWords {
   if (stuck !== undefined) return { status: stuck.reason!, message: stuckText(stuck) }
   if (pod.containers.some(({ state }) => state === 'running')) return runningWords(pod)
   if (pod.node_name === null) return { status: 'Pending', message: 'it waits for a node' }
+  if (waiting_reason !== null) return { status: waiting_reason, message: waiting_message }
   return { status: 'ContainerCreating', message: `its containers are made on node ${pod.node_name}` }
 }
 

@@ -3,7 +3,11 @@
 // has them: `defaultMode: 0400`. What is written is quoted wherever either of the two would take a text for something
 // else. A fault names file, line and column.
 import {
+  Document,
+  isCollection,
   isNode,
+  isPair,
+  isScalar,
   LineCounter,
   parseDocument,
   parseAllDocuments as readAllDocuments,
@@ -83,6 +87,24 @@ export function parseYamlWithLines(text: string, source: string): YamlLines {
 /** A value as one YAML document, without line folding and without anchors, so that it can be compared line by line. */
 export function toYaml(value: unknown): string {
   return stringify(value, writing)
+}
+
+/** The same with a comment behind each text, number and truth value; none where it is ''. @param commentOf of the value at a path */
+export function toCommentedYaml(value: unknown, commentOf: (path: (string | number)[]) => string): string {
+  const document = new Document(value, writing)
+  const comment = (node: unknown, path: (string | number)[]): void => {
+    if (isCollection(node)) {
+      for (const [index, item] of node.items.entries()) {
+        if (isPair(item)) comment(item.value, [...path, isScalar(item.key) ? String(item.key.value) : ''])
+        else comment(item, [...path, index])
+      }
+    } else if (isScalar(node)) {
+      const text = commentOf(path)
+      if (text !== '') node.comment = ` ${text}`
+    }
+  }
+  comment(document.contents, [])
+  return document.toString(writing)
 }
 
 function contentOf(document: ReturnType<typeof parseDocument>, source: string): unknown {

@@ -64,6 +64,17 @@ export const configTable = {
     description:
       'How long a scheduler holds its runs without renewing. Shorter: a busy scheduler may lose runs that it still works on. Longer: the runs of one that died wait for as long.',
   }),
+  scheduler_health_bind: text<string | null>({
+    default: null,
+    description:
+      'Address of `/livez`, `/readyz` and `/metrics` of a scheduler: `:8974` or `127.0.0.1:8974`. Without one there are none.',
+  }),
+  scheduler_hang_timeout: duration({
+    default: 120_000,
+    min: 1_000,
+    description:
+      'From when on `/livez` says that a loop of the scheduler hangs. Shorter: work that a slow Postgres holds up is taken for it, and a restart begins it anew. Longer: what hangs does so for as long.',
+  }),
   executors: list({
     default: ['local'],
     description:

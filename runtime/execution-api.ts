@@ -7,6 +7,7 @@
 //   POST /execution/heartbeat  HeartbeatRequest → HeartbeatAnswer
 //   POST /execution/logs?offset=N   whole lines of the attempt's log (newline-delimited JSON) → LogsAnswer
 //   POST /execution/finish     FinishRequest → {}              may be repeated; the first one counts
+//   PUT  /execution/xcom       the result of an operator's pod: JSON text, or nothing → {}; the first one counts
 import type { AttemptOrder, CancelReason, FinishReport } from './task-runner/protocol.ts'
 
 export interface StartRequest {
@@ -63,7 +64,12 @@ export const workerVariables = {
   dagsPath: 'BRANCHLINE_DAGS_PATH',
   /** Directory that the attempt may write in: log, bundle, runner. */
   spoolPath: 'BRANCHLINE_SPOOL_PATH',
+  /** Directory with the result of an operator's pod; of its sidecar alone. */
+  xcomPath: 'BRANCHLINE_XCOM_PATH',
 } as const
+
+/** Of PUT /execution/xcom: the SHA-256 of the body, hexadecimal; without a body there is none. */
+export const xcomDigestHeader = 'x-content-sha256'
 
 /** Audience of the pods' tokens. */
 export const tokenAudience = 'branchline'

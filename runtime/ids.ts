@@ -66,3 +66,25 @@ const commitPattern = /^([0-9a-f]{40}|[0-9a-f]{64})$/
 export function isCommitSha(text: string): text is CommitSha {
   return commitPattern.test(text)
 }
+
+/** What names an attempt: the primary key of its rows. */
+export interface AttemptKey {
+  dag_run_id: number
+  task_id: string
+  map_index: number
+  try_number: number
+}
+
+/** Names one attempt for good, in one text. */
+export function attemptId(dagRunId: number, taskId: string, mapIndex: number, tryNumber: number): string {
+  return `${dagRunId}/${taskId}/${mapIndex}/${tryNumber}`
+}
+
+const attemptIdPattern = /^([0-9]{1,15})\/([^/]+)\/(-?[0-9]{1,9})\/([0-9]{1,9})$/
+
+/** The other way; undefined where `text` is none. */
+export function parseAttemptId(text: string): AttemptKey | undefined {
+  const [, dagRunId, taskId, mapIndex, tryNumber] = attemptIdPattern.exec(text) ?? []
+  if (taskId === undefined) return undefined
+  return { dag_run_id: Number(dagRunId), task_id: taskId, map_index: Number(mapIndex), try_number: Number(tryNumber) }
+}

@@ -9,6 +9,7 @@ export const programs = {
   scheduler: 'scheduler/main.ts',
   web: 'web/server/main.ts',
   worker: 'runtime/worker/main.ts',
+  'xcom-sidecar': 'runtime/xcom-sidecar/main.ts',
   task: 'runtime/task-runner/main.ts',
   'manifest-reader': 'runtime/loader/manifest-reader-main.ts',
 } as const

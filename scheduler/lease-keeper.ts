@@ -17,6 +17,8 @@ export interface LeaseKeeper {
   mayTakeOver(): boolean
   /** Whether the lease was renewed so lately that nobody can have taken it over. */
   isHeld(): boolean
+  /** Since the loop last began a turn, whether that renewed or found Postgres away. One that grows hangs. */
+  turnedMs(): number
   stop(): Promise<void>
 }
 
@@ -36,6 +38,7 @@ export function createLeaseKeeper(deps: {
   let renewedAt = performance.now()
   /** Before the newest renewal was asked for: the lease runs at least its length from here. */
   let askedAt = performance.now()
+  let turnedAt = performance.now()
   let isAway = false
   let running: Promise<void> | undefined
 
@@ -60,6 +63,7 @@ export function createLeaseKeeper(deps: {
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
+      turnedAt = performance.now()
       try {
         await renew()
       } catch (error) {
@@ -77,6 +81,7 @@ export function createLeaseKeeper(deps: {
     },
     mayTakeOver: () => performance.now() - heldSince >= leaseTtlMs,
     isHeld: () => !stopping.signal.aborted && performance.now() - askedAt < leaseTtlMs,
+    turnedMs: () => performance.now() - turnedAt,
     async stop() {
       stopping.abort()
       await running

@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/log.ts'
 import { didYouMean } from '../runtime/nearest.ts'
 import type { Database } from './database/connection.ts'
 import { recordLoad } from './database/record-load.ts'
+import { executorOf } from './executors/executor-of.ts'
 import { timetableOf } from './timetable/timetable.ts'
 
 export interface LoadDagsDeps {
@@ -86,9 +87,16 @@ function faultOf({ manifest }: LoadedDag, executorNames: readonly string[]): str
   } catch (error) {
     return messageOf(error as DagDefinitionError)
   }
-  for (const { task_id, executor } of manifest.tasks) {
-    if (executor === null || executorNames.includes(executor)) continue
-    return `task '${task_id}' names the executor '${executor}', which there is not.${didYouMean(executor, executorNames)} There is: ${executorNames.join(', ')}.`
+  for (const task of manifest.tasks) {
+    // The default is among them, by the configuration's own check.
+    const executor = executorOf(task, executorNames[0]!)
+    if (!executorNames.includes(executor)) {
+      const what =
+        task.executor === executor
+          ? `names the executor '${executor}'`
+          : `is a ${task.kind}, and needs the executor '${executor}'`
+      return `task '${task.task_id}' ${what}, which there is not.${didYouMean(executor, executorNames)} There is: ${executorNames.join(', ')}.`
+    }
   }
   return undefined
 }

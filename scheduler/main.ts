@@ -12,6 +12,10 @@ import { onParentGone, reportReady } from '../runtime/parent-watch.ts'
 import { openDatabase } from './database/connection.ts'
 import { migrate } from './database/migrate.ts'
 import { openKubernetes } from './executors/kubernetes/connect.ts'
+import { countPodCalls } from './health/count-pod-calls.ts'
+import { createHealthServer } from './health/health-server.ts'
+import { createSchedulerMetrics } from './health/metrics.ts'
+import { createSchedulerHealth } from './health/scheduler-health.ts'
 import { createScheduler, type Scheduler } from './scheduler.ts'
 
 /** Between two tries while Postgres is away. */
@@ -33,9 +37,11 @@ async function main(): Promise<void> {
       'the scheduler needs source_path: set BRANCHLINE_SOURCE_PATH to the link that sync publishes, or to a directory',
     )
   }
-  const kubernetes = config.executors.includes('kubernetes')
+  const opened = config.executors.includes('kubernetes')
     ? await openKubernetes(config, process.env, log)
     : undefined
+  const counted = opened && countPodCalls(opened.client)
+  const kubernetes = opened && { ...opened, client: counted!.client }
   const stopping = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort())
   onParentGone(() => process.exit(1))
@@ -43,6 +49,16 @@ async function main(): Promise<void> {
   const sourcePath = resolve(config.source_path)
   mkdirSync(config.data_dir, { recursive: true })
   const db = openDatabase(config.database_url, { applicationName: 'branchline scheduler' })
+  const health = createSchedulerHealth({
+    hangTimeoutMs: config.scheduler_hang_timeout,
+    stopGraceMs: config.task_kill_grace,
+  })
+  const metrics = createSchedulerMetrics({ health, db, podCalls: counted?.counts })
+  const healthServer =
+    config.scheduler_health_bind === null
+      ? undefined
+      : createHealthServer({ bind: config.scheduler_health_bind, health, metrics, log })
+  await healthServer?.start()
   const { applied } = (await whenUp(() => migrate(db), stopping.signal, log)) ?? { applied: [] }
   if (applied.length > 0) log.info({ applied }, 'database migrated')
   let scheduler: Scheduler | undefined
@@ -67,12 +83,17 @@ async function main(): Promise<void> {
     const make = () => createScheduler({ db, config, sourcePath, load, env, kubernetes, log })
     scheduler = await whenUp(make, stopping.signal, log)
     if (!scheduler) break
+    health.enter('starting', scheduler)
     await scheduler.start()
+    health.enter('running', scheduler)
     reportReady()
     const end = await Promise.race([stopped, scheduler.lost])
     if (end !== 'stopped') log.warn({ reason: end }, 'beginning anew')
+    health.enter('stopping', scheduler)
     await scheduler.stop(end === 'stopped' ? config.task_kill_grace : 0)
+    health.enter('waiting for postgres')
   }
+  await healthServer?.stop()
   kubernetes?.client.close()
   await loader.stop()
   await db.close()

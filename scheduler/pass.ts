@@ -4,9 +4,12 @@ import { DatabaseUnavailableError, messageOf } from '../runtime/errors.ts'
 import type { Logger } from '../runtime/log.ts'
 
 export interface Pass {
+  readonly name: string
   /** Makes it run, now or when the present run is over. */
   wake(): void
   isRunning(): boolean
+  /** How long the present run has taken by now; 0 where there is none. One that never ends hangs. */
+  busyMs(): number
   /** Runs no more; resolves when the present run is over. */
   stop(): Promise<void>
 }
@@ -20,10 +23,12 @@ export function createPass(name: string, log: Logger, work: () => Promise<void>)
   let isStopped = false
   let lastMessage: string | undefined
   let running: Promise<void> | undefined
+  let begunAt: number | undefined
 
   const run = async (): Promise<void> => {
     while (isWoken && !isStopped) {
       isWoken = false
+      begunAt = performance.now()
       try {
         await work()
         lastMessage = undefined
@@ -36,13 +41,16 @@ export function createPass(name: string, log: Logger, work: () => Promise<void>)
       }
     }
     running = undefined
+    begunAt = undefined
   }
   return {
+    name,
     wake() {
       isWoken = true
       running ??= run()
     },
     isRunning: () => running !== undefined,
+    busyMs: () => (begunAt === undefined ? 0 : performance.now() - begunAt),
     async stop() {
       isStopped = true
       await running

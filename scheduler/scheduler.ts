@@ -26,7 +26,7 @@ import type { Executor } from './executors/executor.ts'
 import { createPodBuilder } from './executors/kubernetes/build-pod.ts'
 import type { Kubernetes } from './executors/kubernetes/connect.ts'
 import { createKubernetesExecutor } from './executors/kubernetes/kubernetes-executor.ts'
-import { createPodLogs } from './executors/kubernetes/pod-logs.ts'
+import type { WatchStatus } from './executors/kubernetes/pod-watches.ts'
 import { kubernetesExecutorSettings } from './executors/kubernetes/settings.ts'
 import { createLocalExecutor } from './executors/local/local-executor.ts'
 import { forgetRunners } from './executors/local/runner-directory.ts'
@@ -50,11 +50,25 @@ const refreshHoldsMs = 10_000
 /** How long a stopping scheduler waits for a database that is away before it leaves the rest to the next one. */
 const lastCommitMs = 5_000
 
+/** What a scheduler says of itself, to those who judge whether it does what it is for. */
+export interface SchedulerStatus {
+  /** Whether nobody else can have taken its runs over. */
+  isLeaseHeld: boolean
+  /** Since the loop that renews the lease last began a turn. */
+  leaseTurnedMs: number
+  /** Whether this scheduler has loaded the Dags of a commit, or of the source directory. */
+  hasLoaded: boolean
+  passes: readonly { name: string; busyMs: number }[]
+  /** Of the namespaces that this scheduler watches; empty where another one does, or there are no pods. */
+  watches: readonly WatchStatus[]
+}
+
 export interface Scheduler {
   readonly schedulerId: number
   start(): Promise<void>
   /** Has the source read again, also where it did not change. */
   reload(): void
+  status(): SchedulerStatus
   /** Resolves with the reason when this scheduler is over and another must be made. */
   readonly lost: Promise<CommitRefusal>
   /** @param graceMs how long running attempts may clean up; 0 where their runs are another's already */
@@ -126,7 +140,7 @@ export async function createScheduler(deps: {
       client: deps.kubernetes.client,
       settings: kubernetesExecutorSettings(config, deps.kubernetes.podSettings.namespaces),
       build: createPodBuilder({ ...deps.kubernetes, deploymentId }),
-      logs: createPodLogs({ db, client: deps.kubernetes.client, logsDir: config.logs_dir }),
+      logsDir: config.logs_dir,
       onReport: (report) => engine.report(report),
       committedUntil: () => engine.committedUntil(),
       mayCreate: () => keeper.isHeld(),
@@ -332,6 +346,13 @@ export async function createScheduler(deps: {
     schedulerId,
     lost: lost.promise,
     reload: () => loadPass.wake(),
+    status: () => ({
+      isLeaseHeld: keeper.isHeld(),
+      leaseTurnedMs: keeper.turnedMs(),
+      hasLoaded,
+      passes: passes.map((pass) => ({ name: pass.name, busyMs: pass.busyMs() })),
+      watches: kubernetesExecutor?.watches() ?? [],
+    }),
     async start() {
       for (const executor of executors.values()) await executor.start()
       await engine.start()

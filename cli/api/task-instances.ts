@@ -11,10 +11,7 @@ export interface TaskPlace {
 }
 
 /** A task instance with its attempts, oldest first. */
-export function getTaskInstance(
-  api: Api,
-  { dagId, runId, taskId }: TaskPlace,
-): Promise<TaskInstanceDetails> {
+export function getTaskInstance(api: Api, { dagId, runId, taskId }: TaskPlace): Promise<TaskInstanceDetails> {
   return api.get(path`/dags/${dagId}/dagRuns/${runId}/taskInstances/${taskId}`)
 }
 
@@ -41,13 +38,32 @@ export function attemptOf(task: TaskInstanceDetails, tryNumber: number | undefin
   )
 }
 
+/** @throws ConflictError for the attempt of a job or another object, whose pods are not ours to name */
+function checkPod({ kind, namespace, pod_name, task_id, try_number }: Pod): void {
+  if (kind === 'task' || kind === 'pod') return
+  const [what, see] =
+    kind === 'job'
+      ? [
+          'job',
+          `its pods are the job's own: kubectl --namespace ${namespace} get pods --selector job-name=${pod_name}`,
+        ]
+      : ['object', 'it has no pod that is known here']
+  throw new ConflictError(
+    `attempt ${try_number} of task '${task_id}' is the ${what} ${namespace}/${pod_name}, and ${see}`,
+    { details: { task_id, try_number, kind, namespace, pod_name } },
+  )
+}
+
 /**
  * The pod of that attempt.
  * @throws what `attemptOf` throws; ConflictError where it has none
  */
 export function podOf(task: TaskInstanceDetails, tryNumber: number | undefined): Pod {
   const { pod, try_number, executor, hostname, state } = attemptOf(task, tryNumber)
-  if (pod !== null) return pod
+  if (pod !== null) {
+    checkPod(pod)
+    return pod
+  }
   const where =
     executor === 'kubernetes'
       ? `it is ${state}, and no pod was planned for it yet`

@@ -21,6 +21,7 @@ export async function answerCompletion(root: Command, terminal: Terminal, line: 
 /** @param words complete ones, between `branchline` and the present one */
 async function candidatesFor(root: Command, words: readonly string[], current: string): Promise<Candidate[]> {
   const { command, given, options, awaiting } = readWords(root, words)
+  if (awaiting?.long === '--run') return await nameCandidates('run_id', { given, apiOptions: options })
   if (awaiting !== undefined) return valuesOf(awaiting)
   if (current.startsWith('-')) return optionsOf(command, words)
   if (command.commands.length > 0) {

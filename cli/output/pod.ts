@@ -19,7 +19,12 @@ export function podFields(pod: Pod, style: Style): [string, string][] {
     ...pod.containers.flatMap((container): [string, string][] =>
       container.restart_count === 0
         ? []
-        : [['restarts', `${container.name} ${container.restart_count}, last ${container.last_reason ?? '-'}`]],
+        : [
+            [
+              'restarts',
+              `${container.name} ${container.restart_count}, last ${container.last_reason ?? '-'}`,
+            ],
+          ],
     ),
     ...(peak === null ? [] : [['memory', `${memoryText(peak)} at most`] as [string, string]]),
   ]

@@ -1,26 +1,21 @@
 // The cluster as a command speaks to it: as whoever calls it, by the kubeconfig that kubectl would take.
 import type { Command } from 'commander'
-import { isForbidden } from '../../k8s/kubernetes-error.ts'
 import type { KubernetesClient } from '../../k8s/client/kubernetes-client.ts'
+import { isForbidden } from '../../k8s/kubernetes-error.ts'
 import { loadConfig } from '../../runtime/config.ts'
 import { KubernetesError, messageOf } from '../../runtime/errors.ts'
-import { type ApiCommandOptions, apiCommand } from '../command.ts'
+import type { ApiOptions } from '../api/connect.ts'
 
-export interface ClusterCommandOptions extends ApiCommandOptions {
+export interface ClusterOptions {
   kubeconfig?: string
   context?: string
-}
-
-/** A command that speaks to the API and to the cluster. */
-export function clusterCommand(name: string, description: string): Command {
-  return withClusterOptions(apiCommand(name, description))
 }
 
 /** Adds what says which cluster is meant. */
 export function withClusterOptions(command: Command): Command {
   return command
     .option('--kubeconfig <path>', 'whose cluster and credentials (default: as kubectl finds it)')
-    .option('--context <name>', "a context of the kubeconfig (default: its current one)")
+    .option('--context <name>', 'a context of the kubeconfig (default: its current one)')
 }
 
 /**
@@ -28,7 +23,7 @@ export function withClusterOptions(command: Command): Command {
  * kubernetes_config_file and kubernetes_cluster_context, then what kubectl would take. Does not connect yet.
  * @throws ConfigError where there is no kubeconfig, or it cannot be used
  */
-export async function openCluster(options: ClusterCommandOptions): Promise<KubernetesClient> {
+export async function openCluster(options: ClusterOptions & ApiOptions): Promise<KubernetesClient> {
   const { values } = loadConfig({ env: process.env, flags: { config: options.config } })
   // Loaded by the commands that need it alone: half of what others take to start.
   const { connectKubernetes } = await import('../../k8s/connect.ts')

@@ -1,9 +1,10 @@
 // `branchline pods list`.
 import { type Command, Option } from 'commander'
+import { InvalidInputError } from '../../runtime/errors.ts'
 import type { PodCollection } from '../../web/server/schemas/pod.ts'
 import { type Api, path } from '../api/client.ts'
 import { connectApi } from '../api/connect.ts'
-import { resolveRunId } from '../api/runs.ts'
+import { latest, resolveRunId } from '../api/runs.ts'
 import { type ApiCommandOptions, apiCommand, countUpTo } from '../command.ts'
 import { podHead, podRow } from '../output/pod.ts'
 import { renderTable } from '../output/table.ts'
@@ -38,7 +39,9 @@ export function podsListCommand(terminal: Terminal): Command {
       const pods = await readPods(connectApi(options), dagId, options)
       if (options.json || options.output === 'json') return terminal.printJson(pods)
       if (pods.pods.length === 0) {
-        return terminal.note(`there are no such pods${options.all ? '' : '; --all shows those that are gone'}`)
+        return terminal.note(
+          `there are no such pods${options.all ? '' : '; --all shows those that are gone'}`,
+        )
       }
       const { style } = terminal
       const rows = pods.pods.map((pod) => podRow(pod, style, Date.now()))
@@ -51,6 +54,9 @@ export function podsListCommand(terminal: Terminal): Command {
 
 async function readPods(api: Api, dagId: string | undefined, options: Options): Promise<PodCollection> {
   const { run, namespace, all, limit } = options
+  if (run === latest && dagId === undefined) {
+    throw new InvalidInputError("'--run latest' is the newest run of a Dag: name the Dag too")
+  }
   const runId = run === undefined || dagId === undefined ? run : await resolveRunId(api, dagId, run)
   return await api.get(path`/pods`, {
     dag_id: dagId,

@@ -2,15 +2,10 @@
 // has ended; between them the run's live events say when there is something new to read.
 import { NotFoundError } from '../../runtime/errors.ts'
 import { finishedTaskInstanceStates } from '../../runtime/states.ts'
-import type { TaskInstance, TaskInstanceDetails } from '../../web/server/schemas/task-instance.ts'
+import type { TaskInstance } from '../../web/server/schemas/task-instance.ts'
 import { type Api, path } from '../api/client.ts'
 import { liveEvents } from '../api/events.ts'
-
-export interface TaskPlace {
-  dagId: string
-  runId: string
-  taskId: string
-}
+import { getTaskInstance, type TaskPlace } from '../api/task-instances.ts'
 
 export interface AttemptLogsRequest {
   api: Api
@@ -34,7 +29,7 @@ export async function* readAttemptLogs(request: AttemptLogsRequest): AsyncGenera
     yield* attemptLog(request, tryNumber)
     return
   }
-  let task = await getTask(api, place)
+  let task = await getTaskInstance(api, place)
   if (task.try_number === 0 && !follows) throw noAttempt(place, task)
   for (let read = 0; !signal.aborted; ) {
     if (task.try_number > read) {
@@ -45,7 +40,7 @@ export async function* readAttemptLogs(request: AttemptLogsRequest): AsyncGenera
       await changed(api, place, task, signal)
     } else return
     if (!follows) return
-    task = await getTask(api, place)
+    task = await getTaskInstance(api, place)
   }
 }
 
@@ -56,10 +51,6 @@ async function* attemptLog(request: AttemptLogsRequest, tryNumber: number): Asyn
   const text = await api.stream(target, { follow: follows ? true : undefined }, signal)
   request.onAttempt(tryNumber)
   yield* text
-}
-
-function getTask(api: Api, { dagId, runId, taskId }: TaskPlace): Promise<TaskInstanceDetails> {
-  return api.get(path`/dags/${dagId}/dagRuns/${runId}/taskInstances/${taskId}`)
 }
 
 /** Resolves when the task instance is no longer as it was, or the connection ends: look again then. */

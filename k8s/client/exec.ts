@@ -12,6 +12,9 @@ import type { Transport } from './transport.ts'
 /** A connection without an answer to two pings is lost. Also keeps those in between from ending an idle session. */
 const pingEveryMs = 20_000
 
+/** How long the server may take to connect the streams: it asks the kubelet for them. */
+const openTimeoutMs = 30_000
+
 /** Input that may wait for the network: more of it is not read from whoever writes it. */
 const maxWaitingInputBytes = 1024 * 1024
 
@@ -35,7 +38,7 @@ export function createExecCalls(deps: {
   const { credentials, transport, where } = deps
   return {
     async exec(namespace, pod, options) {
-      const { container, command, tty = false, stdin, stdout, stderr, sizes, signal } = options
+      const { container, command, tty = false, stdin, stdout, stderr, sizes, signal, onOpen } = options
       const call = `run ${JSON.stringify(command)} in container ${container} of pod ${namespace}/${pod}`
       signal?.throwIfAborted()
       const session: Session = { connection: undefined }
@@ -51,7 +54,7 @@ export function createExecCalls(deps: {
       }
       try {
         const exec = new Exec(credentials.kubeConfig())
-        session.connection = (await exec.exec(
+        const opening = exec.exec(
           encodeURIComponent(namespace),
           encodeURIComponent(pod),
           container,
@@ -61,10 +64,13 @@ export function createExecCalls(deps: {
           input,
           tty,
           (status) => end(status as Status),
-        )) as unknown as Connection
+        ) as unknown as Promise<Connection>
+        session.connection = await openInTime(opening, signal)
       } catch (error) {
         output.destroy()
         input?.destroy()
+        signal?.throwIfAborted()
+        if (error instanceof OpenTimeout) throw unansweredCall(call, where, error)
         throw await whyRefused({ transport, call, namespace, pod, container, command, signal }, where, error)
       }
       const { connection } = session
@@ -79,6 +85,7 @@ export function createExecCalls(deps: {
       signal?.addEventListener('abort', onAbort, { once: true })
       const stopPings = keepAlive(connection)
       try {
+        onOpen?.()
         followSizes?.()
         const exitCode = await promise
         await Promise.all([output.flushed(), errors?.flushed()])
@@ -90,6 +97,35 @@ export function createExecCalls(deps: {
         connection.close()
       }
     },
+  }
+}
+
+class OpenTimeout extends Error {}
+
+/** The library's WebSocket waits without an end for a server that says nothing, and knows no signal. */
+async function openInTime(
+  opening: Promise<Connection>,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new OpenTimeout(`it took longer than ${openTimeoutMs / 1000} s`)),
+    openTimeoutMs,
+  )
+  const onAbort = (): void => reject(signal!.reason)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([opening, promise])
+  } catch (error) {
+    // What opens after all is nobody's.
+    opening.then(
+      (late) => late.terminate(),
+      () => {},
+    )
+    throw error
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
   }
 }
 

@@ -137,6 +137,7 @@ function fileConfig(files: string[], choice: KubeConfigChoice): FoundKubeConfig 
     context.user === undefined || context.user === ''
       ? {}
       : named('user', context.user, config.users, `context '${contextName}' of ${where}`)
+  refuseUnknown(user, `user '${context.user}' of ${where}`)
   const server = cluster.server
   if (typeof server !== 'string' || !/^https?:\/\/./.test(server) || !URL.canParse(server)) {
     throw new ConfigError(
@@ -153,6 +154,13 @@ function fileConfig(files: string[], choice: KubeConfigChoice): FoundKubeConfig 
     cluster,
     user,
   }
+}
+
+/** What the library passes over in silence, and what would make us somebody else than is meant. */
+function refuseUnknown(user: Record<string, unknown>, whose: string): void {
+  const key = ['as-groups', 'as-uid', 'as-user-extra'].find((one) => user[one] !== undefined)
+  if (key === undefined) return
+  throw new ConfigError(`${whose} has '${key}', which is not supported: of impersonation only 'as' is`)
 }
 
 function readKubeConfigFile(file: string): KubeConfigText {

@@ -101,6 +101,8 @@ export interface ExecOptions extends CallOptions {
   stdout: Writable
   /** Where `tty` is set nothing comes here. */
   stderr?: Writable
+  /** Called once, when the server has taken the command: its streams are connected from here on. */
+  onOpen?: () => void
   /** The terminal's sizes: the first at once, further ones as they change. Only with `tty`. */
   sizes?: AsyncIterable<{ columns: number; rows: number }>
 }

@@ -2,9 +2,9 @@
 // The container that is the task decides alone: sidecars of the author's may go on, and are ended with the pod. Where a
 // result is to be taken, the attempt succeeds only once our sidecar has said that it was.
 import type { PodOperatorManifest } from '../../runtime/operator-manifest.ts'
-import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
+import type { ErrorReport, FinishReport } from '../../runtime/task-runner/protocol.ts'
 import type { ContainerObservation, PodObservation } from '../pod-observation.ts'
-import { podWords } from '../pod-words.ts'
+import { type PodWords, podWords } from '../pod-words.ts'
 import { xcomContainer } from './xcom-sidecar.ts'
 
 export interface OperatorEnd {
@@ -33,8 +33,8 @@ export interface JudgedOperatorPod {
     PodOperatorManifest,
     'do_xcom_push' | 'skip_on_exit_code' | 'startup_timeout_seconds' | 'schedule_timeout_seconds'
   >
-  /** Its result was taken already, or that it has none. */
-  hasResult: boolean
+  /** What the server has of its result; null: nothing was sent yet. */
+  finish: Pick<FinishReport, 'state' | 'error'> | null
   /** Of waiting containers: reasons that time does not mend. */
   fatalReasons: readonly string[]
   nowMs: number
@@ -69,9 +69,10 @@ export function judgeOperatorPod(judged: JudgedOperatorPod): OperatorVerdict {
 }
 
 /** After exit code 0. */
-function judgeResult({ observation, operator, hasResult }: JudgedOperatorPod): OperatorVerdict {
+function judgeResult({ observation, operator, finish }: JudgedOperatorPod): OperatorVerdict {
   const success = end('success', { error: null, exit_code: 0 })
-  if (!operator.do_xcom_push || hasResult) return success
+  if (!operator.do_xcom_push || finish?.state === 'success') return success
+  if (finish !== null) return end('failed', { error: finish.error, exit_code: 0 })
   const sidecar = observation.init_containers.find(({ name }) => name === xcomContainer)
   if (sidecar?.state === 'terminated' && sidecar.exit_code === 0) return success
   if (sidecar?.state === 'terminated') {
@@ -84,8 +85,9 @@ function judgeResult({ observation, operator, hasResult }: JudgedOperatorPod): O
   return end('failed', { error: error('XComNotTaken', words), exit_code: 0, isInfrastructure: true })
 }
 
-function isByCluster({ disruption, reason }: PodObservation): boolean {
-  return disruption !== null || (reason !== null && nodeReasons.has(reason))
+/** Or by somebody who deleted it. */
+function isByCluster({ disruption, deletion_timestamp, reason }: PodObservation): boolean {
+  return disruption !== null || deletion_timestamp !== null || (reason !== null && nodeReasons.has(reason))
 }
 
 /** The pod did not get as far as its options give it time for. */
@@ -93,7 +95,7 @@ function lateStart({ observation, operator, nowMs }: JudgedOperatorPod): Operato
   const { startup_timeout_seconds: startup, schedule_timeout_seconds: schedule } = operator
   if (observation.created_at === null) return null
   const seconds = (nowMs - Date.parse(observation.created_at)) / 1000
-  const words = podWords({ observation, waiting_reason: null, waiting_message: null })
+  const words = wordsOf(observation)
   const why = words.message === null ? words.status : `${words.status}: ${words.message}`
   const late = (name: string, problem: string) =>
     end('failed', { error: error(name, `${problem}: ${why}`), exit_code: null })
@@ -114,7 +116,7 @@ function pending({ observation, fatalReasons }: JudgedOperatorPod): OperatorVerd
   )
   const { unschedulable } = observation
   if (waiting === undefined && unschedulable === null) return { type: 'pending', words: null, isFatal: false }
-  const { status, message } = podWords({ observation, waiting_reason: null, waiting_message: null })
+  const { status, message } = wordsOf(observation)
   const isFatal = unschedulable === null && waiting !== undefined && fatalReasons.includes(waiting.reason!)
   return { type: 'pending', words: error(status, message ?? status), isFatal }
 }
@@ -123,7 +125,7 @@ function failed(
   observation: PodObservation,
   { exit_code = null, isInfrastructure }: { exit_code?: number | null; isInfrastructure: boolean },
 ): OperatorEnd {
-  const { status, message } = podWords({ observation, waiting_reason: null, waiting_message: null })
+  const { status, message } = wordsOf(observation)
   const name = status === 'Error' || status.startsWith('ExitCode:') ? 'PodFailed' : status
   return end('failed', { error: error(name, message ?? status), exit_code, isInfrastructure })
 }
@@ -133,6 +135,11 @@ function end(
   rest: Pick<OperatorEnd, 'error' | 'exit_code'> & { isInfrastructure?: boolean },
 ): OperatorEnd {
   return { type: 'ended', state, retryable: state === 'failed', isInfrastructure: false, ...rest }
+}
+
+function wordsOf(observation: PodObservation): PodWords {
+  const notRefused = { waiting_reason: null, waiting_message: null }
+  return podWords({ state: 'created', observation, is_gone: observation.is_deleted, ...notRefused })
 }
 
 const error = (name: string, message: string): ErrorReport => ({ name, message, stack: null })

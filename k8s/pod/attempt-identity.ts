@@ -5,7 +5,7 @@
 // Labels select and are read by people, so they have a safe form: what a label cannot hold is left out and a hash of
 // the exact value is put behind it. Annotations of the same names have the exact values.
 import { createHash } from 'node:crypto'
-import { notMapped } from '../../runtime/ids.ts'
+import { attemptId, notMapped } from '../../runtime/ids.ts'
 import { labelPrefix } from './pod-names.ts'
 
 /** An attempt as its pod tells it. */
@@ -82,9 +82,11 @@ export function podLabels(identity: AttemptIdentity): Record<string, string> {
   }
 }
 
-/** The exact values of `podLabels`, and the logical date. */
+/** The exact values of `podLabels`, the logical date, and the attempt by which the launch ledger knows the pod. */
 export function podAnnotations(identity: AttemptIdentity): Record<string, string> {
-  const values = Object.entries(exactValues(identity))
+  const { dagRunId, taskId, mapIndex, tryNumber } = identity
+  const attempt = attemptId(dagRunId, taskId, mapIndex, tryNumber)
+  const values = Object.entries({ ...exactValues(identity), attempt_id: attempt })
   return Object.fromEntries(values.map(([name, value]) => [labelPrefix + name, value]))
 }
 

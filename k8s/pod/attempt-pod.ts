@@ -10,7 +10,7 @@ import { type AttemptIdentity, podAnnotations, podLabels, podName } from './atte
 import { type DagsParts, dagsParts } from './dags-source.ts'
 import { layOver, withoutNulls } from './merge-pods.ts'
 import { withDefaults } from './pod-defaults.ts'
-import { baseContainer } from './pod-names.ts'
+import { baseContainer, defaultContainerAnnotation } from './pod-names.ts'
 import type { PodSettings } from './pod-settings.ts'
 import { withSpecHash } from './spec-hash.ts'
 import { onSpot } from './spot.ts'
@@ -36,16 +36,44 @@ export interface AttemptPodInput {
  * The attempt's pod as it is sent, before the deployment's hook.
  * @throws PodSpecError where it cannot be made: no commit for a source of Git, a namespace that is not watched, no image
  */
-export function buildAttemptPod({ identity, settings, template, overrides, spot }: AttemptPodInput): V1Pod {
-  const dags = dagsParts(settings, identity.commitSha)
-  const layers = [generatedPart(identity, settings, template, dags), ...overrides]
-  const laid = layers.reduce(layOver, (template ?? {}) as PodOverride)
-  const placed = onSpot(laid, spot, identity)
-  const { metadata, spec } = withoutNulls(withDefaults(placed, settings)) as Required<V1Pod>
-  const { name = '', namespace = settings.namespace, ...rest } = metadata
-  const pod: V1Pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace, ...rest }, spec }
+export function buildAttemptPod(input: AttemptPodInput): V1Pod {
+  const { identity, settings } = input
+  const { metadata, spec } = withoutNulls(attemptPodStages(input).at(-1)) as Required<V1Pod>
+  const { name, namespace, ...others } = metadata
+  const { initContainers = [], containers, volumes = [], ...rest } = spec
+  const pod: V1Pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      ...(name === undefined ? {} : { name }),
+      namespace: namespace ?? settings.namespace,
+      ...others,
+    },
+    spec: { ...rest, ...(initContainers.length === 0 ? {} : { initContainers }), containers, volumes },
+  }
   checkAttemptPod(pod, identity, settings)
   return withSpecHash(pod)
+}
+
+/**
+ * The pod as it grows: the template, with what is generated, with each override, on spot nodes, with the defaults. Its
+ * nulls, which take away, are still in it.
+ * @throws PodSpecError where the source is Git, and the run has no commit
+ */
+export function attemptPodStages({
+  identity,
+  settings,
+  template,
+  overrides,
+  spot,
+}: AttemptPodInput): PodOverride[] {
+  const dags = dagsParts(settings, identity.commitSha)
+  const stages: PodOverride[] = [template ?? {}]
+  for (const part of [generatedPart(identity, settings, template, dags), ...overrides]) {
+    stages.push(layOver(stages.at(-1)!, part))
+  }
+  const placed = onSpot(stages.at(-1)!, spot, identity)
+  return [...stages, placed, withDefaults(placed, settings)]
 }
 
 function generatedPart(
@@ -63,7 +91,7 @@ function generatedPart(
     metadata: {
       name: podName(identity),
       labels: podLabels(identity),
-      annotations: podAnnotations(identity),
+      annotations: { [defaultContainerAnnotation]: baseContainer, ...podAnnotations(identity) },
     },
     spec: {
       restartPolicy: 'Never',
@@ -118,24 +146,36 @@ export function checkAttemptPod(pod: V1Pod, identity: AttemptIdentity, settings:
   if (fault !== null) throw new PodSpecError(fault, { details: { pod: podName(identity) } })
 }
 
-/** The same but for the namespace; null where nothing is wrong. */
-export function attemptPodFault(pod: V1Pod, identity: AttemptIdentity): string | null {
+/**
+ * The same but for the namespace; null where nothing is wrong.
+ * @param made the pod before somebody else changed it, whose names count; default: those of a worker pod
+ */
+export function attemptPodFault(pod: V1Pod, identity: AttemptIdentity, made?: V1Pod): string | null {
   const { metadata, spec } = pod
-  const name = podName(identity)
+  const name = made?.metadata?.name ?? podName(identity)
+  const baseName = made?.spec?.containers[0]?.name ?? baseContainer
   if (metadata?.name !== name) {
     return `the pod is named '${metadata?.name}', but its attempt is found by '${name}': leave the name as it is`
   }
   const base = Array.isArray(spec?.containers) ? spec.containers[0] : undefined
-  if (base?.name !== baseContainer) {
-    return `the first container is '${base?.name}', but the task runs in '${baseContainer}': put that first`
+  if (base?.name !== baseName) {
+    return `the first container is '${base?.name}', but the task runs in '${baseName}': put that first`
   }
   if (!base.image) {
-    return `the container '${baseContainer}' has no image: set worker_image, or an image in the pod template or an override`
+    return `the container '${baseName}' has no image: set worker_image, or an image in the pod template or an override`
   }
   return (
-    lostMark('label', metadata.labels, podLabels(identity)) ??
+    lostMark('label', metadata.labels, neededLabels(identity, made)) ??
     lostMark('annotation', metadata.annotations, podAnnotations(identity))
   )
+}
+
+/** Of an operator's pod, the author may have said what it is instead. */
+function neededLabels(identity: AttemptIdentity, made: V1Pod | undefined): Record<string, string> {
+  const labels = Object.entries(podLabels(identity))
+  const isNeeded = ([key, value]: [string, string]) =>
+    made === undefined || made.metadata?.labels?.[key] === value
+  return Object.fromEntries(labels.filter(isNeeded))
 }
 
 function lostMark(

@@ -13,7 +13,7 @@ import type { DagsSource, PodSettings } from './pod-settings.ts'
 export const gitSyncUser = 65533
 
 /** The link in the root of sync; see `branchline sync --link`. */
-export const gitSyncLink = 'current'
+const gitSyncLink = 'current'
 
 const dagsVolume = 'branchline-dags'
 const gitSecretVolume = 'git-sync-secret'
@@ -44,7 +44,7 @@ export function dagsParts(settings: PodSettings, commitSha: string | null): Dags
     case 'volume_claim':
       return {
         ...none,
-        volumes: [{ name: dagsVolume, persistentVolumeClaim: { claimName: source.claim, readOnly: true } }],
+        volumes: [{ name: dagsVolume, persistentVolumeClaim: { claimName: source.claim } }],
         volumeMounts: [{ ...mount, ...(source.subPath === null ? {} : { subPath: source.subPath }) }],
       }
     case 'host_path':
@@ -109,8 +109,8 @@ function gitSyncArguments(source: GitSource, commitSha: string): string[] {
     `--depth=${source.depth}`,
     `--submodules=${source.submodules}`,
     '--one-time',
-    // A server that is away for a moment does not cost the attempt; one that refuses is told after ten seconds.
-    '--init-period=2s',
+    // A server that is away for a moment does not cost the attempt; one that refuses is told after a few seconds.
+    '--init-period=1s',
     '--max-failures=5',
   ]
 }

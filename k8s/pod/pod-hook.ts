@@ -51,7 +51,7 @@ export async function loadPodHook(path: string): Promise<PodHook> {
       )
     }
     const result = withoutNulls(changed) as V1Pod
-    const fault = attemptPodFault(result, identity)
+    const fault = attemptPodFault(result, identity, pod)
     return fault === null ? result : fail(`made a pod that cannot be: ${fault}`)
   }
 }

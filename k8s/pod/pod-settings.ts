@@ -117,7 +117,7 @@ function readDagsSource(config: PodConfig): DagsSource {
       return {
         type,
         image: needed(of, 'git_sync_image', config.git_sync_image),
-        repo: needed(of, 'git_sync_repo', config.git_sync_repo),
+        repo: withoutSecret(needed(of, 'git_sync_repo', config.git_sync_repo)),
         depth: config.git_sync_depth,
         submodules: config.git_sync_submodules,
         credentialsSecret: config.git_sync_credentials_secret,
@@ -142,6 +142,15 @@ function readDagsSource(config: PodConfig): DagsSource {
         ),
       }
   }
+}
+
+/** It is an argument of the init container, which everybody may read who may list pods. */
+function withoutSecret(repo: string): string {
+  const { username, password, protocol } = URL.parse(repo) ?? {}
+  if (!password && !(username && /^https?:$/.test(protocol ?? ''))) return repo
+  throw new ConfigError(
+    'git_sync_repo has a user or password in it, which would stand in every pod: put them into a secret, and name that in git_sync_credentials_secret',
+  )
 }
 
 function needed(what: string, setting: string, value: string | null): string {

@@ -142,9 +142,14 @@ const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/
 /**
  * What describes the pod, in the manifest's terms.
  * @param options in camel case
+ * @param further a pod that stands under these options, and may have what they do not
  * @throws DagDefinitionError
  */
-export function readPodParameters(place: string, options: Readonly<Record<string, unknown>>): PodParameters {
+export function readPodParameters(
+  place: string,
+  options: Readonly<Record<string, unknown>>,
+  further: Readonly<Record<string, unknown>> | null = null,
+): PodParameters {
   const read = Object.fromEntries(
     Object.entries(readers).map(([key, reader]) => {
       const option = camelCase(key)
@@ -158,11 +163,15 @@ export function readPodParameters(place: string, options: Readonly<Record<string
     configmaps: read.configmaps ?? [],
     pod_runtime_info_envs: read.pod_runtime_info_envs ?? [],
   }
-  checkTogether(place, parameters)
+  checkTogether(place, parameters, further)
   return parameters
 }
 
-function checkTogether(place: string, parameters: PodParameters): void {
+function checkTogether(
+  place: string,
+  parameters: PodParameters,
+  further: Readonly<Record<string, unknown>> | null,
+): void {
   const at = (option: string): OptionPlace => ({ place, option })
   const { image, full_pod_spec, pod_template_file, pod_template_dict } = parameters
   if (pod_template_file !== null && pod_template_dict !== null) {
@@ -170,7 +179,7 @@ function checkTogether(place: string, parameters: PodParameters): void {
       `${place}: options 'podTemplateFile' and 'podTemplateDict' are both given: a pod has one template; leave one of them out`,
     )
   }
-  const hasImage = [full_pod_spec, pod_template_dict].some((pod) => imageOf(pod) !== undefined)
+  const hasImage = [full_pod_spec, pod_template_dict, further].some((pod) => imageOf(pod) !== undefined)
   if (image === null && pod_template_file === null && !hasImage) {
     throw new DagDefinitionError(
       `${place}: option 'image' is missing, and no fullPodSpec or pod template has an image either`,
@@ -190,7 +199,7 @@ function checkTogether(place: string, parameters: PodParameters): void {
 }
 
 /** The image of a pod's first container. */
-function imageOf(pod: Record<string, unknown> | null): string | undefined {
+function imageOf(pod: Readonly<Record<string, unknown>> | null): string | undefined {
   const { containers } = (pod?.spec ?? {}) as { containers?: { image?: string }[] }
   return containers?.[0]?.image
 }

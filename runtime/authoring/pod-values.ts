@@ -94,15 +94,22 @@ export const kubernetesObject =
   }
 
 /** Objects of Kubernetes, each of which needs these fields. */
-export const kubernetesList =
-  <Type>(...required: readonly string[]): Reader<Type[]> =>
+export const kubernetesList = <Type>(...required: readonly string[]): Reader<Type[]> =>
+  listOfObjects<Type>(required, 'none')
+
+/** Objects of any kind, whose fields only the cluster knows: spelled as they are. */
+export const anyObjects = (...required: readonly string[]): Reader<Record<string, unknown>[]> =>
+  listOfObjects<Record<string, unknown>>(required, 'all')
+
+const listOfObjects =
+  <Type>(required: readonly string[], free: FreeNames): Reader<Type[]> =>
   (at, value) => {
     if (value === undefined || value === null) return null
     if (!Array.isArray(value)) return refuse(at, value, 'a list of objects of Kubernetes, as in YAML')
     return value.map((item: unknown, index) => {
       const place = within(at, `[${index}]`)
       if (!isPlainObject(item)) return refuse(place, item, 'an object of Kubernetes, as in YAML')
-      const json = plainJson(place, item) as Record<string, unknown>
+      const json = plainJson(place, item, free) as Record<string, unknown>
       const missing = required.find((field) => json[field] === undefined || json[field] === null)
       if (missing !== undefined)
         refuse(place, item, `an object with ${required.join(' and ')}: it has no ${missing}`)
@@ -113,21 +120,28 @@ export const kubernetesList =
 /** Below these stand names of the author's own. */
 const freeMaps = new Set([
   ...['labels', 'annotations', 'matchLabels', 'nodeSelector', 'limits', 'requests', 'volumeAttributes'],
-  ...['options', 'data', 'stringData', 'binaryData', 'spec.overhead', 'overhead'],
+  ...['options', 'data', 'stringData', 'binaryData', 'overhead'],
 ])
 
+/** Whose names are free: none; the value's own, not those below them; all. */
+type FreeNames = 'none' | 'own' | 'all'
+
 /** A copy as it comes back from JSON. */
-function plainJson(at: OptionPlace, value: unknown, areNamesFree = false): unknown {
+function plainJson(at: OptionPlace, value: unknown, free: FreeNames = 'none'): unknown {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
   if (typeof value === 'number' && Number.isFinite(value)) return value
-  if (Array.isArray(value)) return value.map((item, index) => plainJson(within(at, `[${index}]`), item))
-  if (!isPlainObject(value))
+  const below = (name: string): FreeNames => (free === 'all' ? 'all' : freeMaps.has(name) ? 'own' : 'none')
+  if (Array.isArray(value)) {
+    return value.map((item, index) => plainJson(within(at, `[${index}]`), item, below('')))
+  }
+  if (!isPlainObject(value)) {
     return refuse(at, value, 'plain JSON: objects, lists, texts, numbers, true, false, null')
+  }
   return Object.fromEntries(
     Object.entries(value).flatMap(([name, field]) => {
       if (field === undefined) return []
-      if (!areNamesFree) refuseSnakeCase(at, name)
-      return [[name, plainJson(within(at, `.${name}`), field, freeMaps.has(name))]]
+      if (free === 'none') refuseSnakeCase(at, name)
+      return [[name, plainJson(within(at, `.${name}`), field, below(name))]]
     }),
   )
 }

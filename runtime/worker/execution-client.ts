@@ -1,18 +1,20 @@
 // The task execution API as the pod sees it. Every call is repeated until the server has answered for good: an outage
 // of minutes or hours costs the attempt nothing, since its log and its result wait in the pod. node:http and not
 // `fetch`, which takes 25 ms to load.
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AttemptNotCurrentError, InvalidInputError, messageOf, UnauthenticatedError } from '../errors.ts'
-import type {
-  FinishRequest,
-  HeartbeatAnswer,
-  HeartbeatRequest,
-  LogsAnswer,
-  StartAnswer,
-  StartRequest,
+import {
+  type FinishRequest,
+  type HeartbeatAnswer,
+  type HeartbeatRequest,
+  type LogsAnswer,
+  type StartAnswer,
+  type StartRequest,
+  xcomDigestHeader,
 } from '../execution-api.ts'
 
 /** First wait between two tries; doubled up to the second. Longer: an attempt is known to have ended that much later. */
@@ -35,6 +37,11 @@ export interface ExecutionClient {
   logs(offset: number, lines: Buffer): Promise<LogsAnswer>
   /** @throws InvalidInputError where this report cannot be taken, ever */
   finish(request: FinishRequest): Promise<void>
+  /**
+   * The result of an operator's pod: JSON text, or nothing.
+   * @throws InvalidInputError where it cannot be kept, @throws UnauthenticatedError
+   */
+  xcom(result: Buffer): Promise<void>
   close(): void
 }
 
@@ -82,7 +89,7 @@ export function createExecutionClient(deps: {
   }
 
   const call = (
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PUT',
     path: string,
     body: Body = noBody,
     timeoutMs = silenceMs,
@@ -98,6 +105,7 @@ export function createExecutionClient(deps: {
           authorization: `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`,
           'content-length': body.bytes.length,
           ...(body.type !== null && { 'content-type': body.type }),
+          ...body.headers,
         },
       })
       request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
@@ -130,6 +138,11 @@ export function createExecutionClient(deps: {
       const body = json(request)
       await untilAnswered(() => call('POST', '/execution/finish', body))
     },
+    async xcom(result) {
+      const headers = { [xcomDigestHeader]: createHash('sha256').update(result).digest('hex') }
+      const body = result.length === 0 ? noBody : { bytes: result, type: 'application/octet-stream', headers }
+      await untilAnswered(() => call('PUT', '/execution/xcom', body), unauthenticatedMs)
+    },
     close: () => agent.destroy(),
   }
 }
@@ -137,6 +150,7 @@ export function createExecutionClient(deps: {
 interface Body {
   bytes: Buffer
   type: string | null
+  headers?: Readonly<Record<string, string>>
 }
 
 interface Answer {

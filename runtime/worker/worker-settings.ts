@@ -9,6 +9,17 @@ export interface WorkerSettings {
   spoolPath: string
 }
 
+/** The same for `branchline xcom-sidecar`. @throws ConfigError that names the variable */
+export function readSidecarSettings(
+  env: Readonly<Record<string, string | undefined>>,
+): Pick<WorkerSettings, 'executionApiUrl' | 'tokenFile'> & { xcomPath: string } {
+  return {
+    executionApiUrl: readUrl(env),
+    tokenFile: required(env, workerVariables.tokenFile),
+    xcomPath: required(env, workerVariables.xcomPath),
+  }
+}
+
 /** @throws ConfigError that names the variable */
 export function readWorkerSettings(env: Readonly<Record<string, string | undefined>>): WorkerSettings {
   return {
@@ -29,7 +40,7 @@ function required(env: Readonly<Record<string, string | undefined>>, name: strin
   const value = env[name]
   if (value) return value
   throw new ConfigError(
-    `${name} is not set: \`branchline task\` runs in the container \`base\` of a pod that a scheduler made, and is not to be started by hand`,
+    `${name} is not set: this program runs in a container of a pod that a scheduler made, and is not to be started by hand`,
     { details: { variable: name } },
   )
 }

@@ -4,21 +4,27 @@
 // The file is written at that end before the commit that moves it. Whoever dies in between leaves bytes behind the
 // end, which the next one cuts off; so file and stream agree, byte for byte, after any kill.
 //
-// A writer whose session Postgres has ended unseen may still be about to write where the next one writes. What both
-// write is the same part of the same stream, so no harm is done; only for lines of our own that window is looked at
-// (`staleMs`). A lock in the file system was refused: not every volume that servers share has one.
+// A writer whose session Postgres has ended without its knowledge goes on for a moment, beside the next one. Two that
+// write the stream write the same bytes at the same place, which does no harm. A line of our own moves that place: its
+// writer waits, with the lock, until everybody who may not know yet has written or has asked (`freshMs`, `settleMs`).
+// A lock in the file system was refused: not every volume that servers share has one. The bytes in Postgres first was
+// refused too: all logs would go through its journal. So was another file in place of the old one: who follows a log
+// has the old one open.
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { DatabaseUnavailableError } from '../../runtime/errors.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { LogCursor } from '../../k8s/pod-log.ts'
 import { attemptLogPath, type LogLevel, type LogLine } from '../../runtime/log-line.ts'
 import type { Database, Queryable } from './connection.ts'
 import type { PodKey } from './pod-rows.ts'
 
+/** How old the last proof of the lock may be when the file is written. Shorter: more questions to Postgres. */
+const freshMs = 50
 /**
- * From asking for the lock to writing. Longer: somebody else may have been given the lock of a session that died
- * meanwhile. Shorter: writers that wait for each other begin again and again.
+ * How long a line of our own waits with the lock before it looks at the file. Shorter: a writer whose session died in
+ * that moment, on a machine that is slow to write, may yet write over it. Longer: the stream waits for as long.
  */
-const staleMs = 2_000
+const settleMs = 200
 
 export interface LogAppend {
   key: PodKey
@@ -27,34 +33,47 @@ export interface LogAppend {
   bytes: Buffer
   /** Where `bytes` begin in the attempt's own stream; null: they are lines of our own, which are not part of it. */
   offset: number | null
+  /** Of a container that does not send its log: how far it was followed before these lines, and with them. */
+  followed?: { container: string; from: LogCursor | null; to: LogCursor }
 }
+
+/** Somebody else has followed the container's log further: nothing was appended. */
+export class LogFollowedError extends Error {}
 
 /**
  * May be repeated for a stream (not for lines of our own), also at once, also by others.
  * @returns how many bytes of the stream are kept now, of which `bytes` may be a part, the rest, or nothing; undefined
  * where the ledger has no such pod
  * @throws DatabaseUnavailableError, and what the file system throws: the append may be repeated
+ * @throws LogFollowedError where `followed.from` is not how far the ledger says
  */
 export async function appendAttemptLog(db: Database, append: LogAppend): Promise<number | undefined> {
   const { key, offset } = append
-  const begunAt = performance.now()
   return await db.transaction(async (connection) => {
+    let provenAt = performance.now()
     const place = await lockPlace(connection, key)
     if (place === undefined) return undefined
     const { log_bytes: kept, log_file_bytes: end } = place
+    const cursors = movedCursors(place, append.followed)
     // Beyond what is kept there is a gap that its sender must fill first.
     if (offset !== null && offset > kept) return kept
     const fresh = offset === null ? append.bytes : append.bytes.subarray(kept - offset)
     if (fresh.length === 0) return kept
-    if (performance.now() - begunAt > staleMs)
-      throw new DatabaseUnavailableError('the lock on the log was waited for too long: append again')
+    if (offset === null && append.followed === undefined) await delay(settleMs)
     const path = attemptLogPath(append.logsDir, { ...key, dag_id: place.dag_id, run_id: place.run_id })
-    const newEnd = await writeAt({ path, end, bytes: fresh, isOwn: offset === null })
+    // Throws where the session is gone, and the lock with it. What is asked answers for the time when it was asked.
+    const prove = async () => {
+      while (performance.now() - provenAt > freshMs) {
+        provenAt = performance.now()
+        await connection.query('select 1')
+      }
+    }
+    const newEnd = await writeAt({ path, end, bytes: fresh, isOwn: offset === null, prove })
     const nowKept = offset === null ? kept : kept + fresh.length
     await connection.query(
-      `update pod set log_bytes = $5, log_file_bytes = $6
+      `update pod set log_bytes = $5, log_file_bytes = $6, log_cursors = $7
        where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
-      [...keyValues(key), nowKept, newEnd],
+      [...keyValues(key), nowKept, newEnd, cursors],
       'move-log-end',
     )
     return nowKept
@@ -86,12 +105,24 @@ interface LogPlaceRow {
   run_id: string
   log_bytes: number
   log_file_bytes: number
+  /** JSON text: container → LogCursor. */
+  log_cursors: string
+}
+
+/** JSON text of the cursors with the append. */
+function movedCursors({ log_cursors }: LogPlaceRow, followed: LogAppend['followed']): string {
+  if (followed === undefined) return log_cursors
+  const cursors = JSON.parse(log_cursors) as Record<string, LogCursor>
+  const { container, from, to } = followed
+  const known = cursors[container]
+  if (known?.time !== from?.time || known?.count !== from?.count) throw new LogFollowedError()
+  return JSON.stringify({ ...cursors, [container]: to })
 }
 
 /** The row stays locked until the end of the transaction. */
 async function lockPlace(connection: Queryable, key: PodKey): Promise<LogPlaceRow | undefined> {
   const { rows } = await connection.query<LogPlaceRow>(
-    `select r.dag_id, r.run_id, p.log_bytes, p.log_file_bytes from pod p join dag_run r using (dag_run_id)
+    `select r.dag_id, r.run_id, p.log_bytes, p.log_file_bytes, p.log_cursors from pod p join dag_run r using (dag_run_id)
      where p.dag_run_id = $1 and p.task_id = $2 and p.map_index = $3 and p.try_number = $4
      for no key update of p`,
     keyValues(key),
@@ -107,15 +138,22 @@ function keyValues(key: PodKey): (string | number)[] {
 const newline = 0x0a
 
 /** @returns where the file ends now */
-async function writeAt(input: { path: string; end: number; bytes: Buffer; isOwn: boolean }): Promise<number> {
-  const { path, bytes } = input
+async function writeAt(input: {
+  path: string
+  end: number
+  bytes: Buffer
+  isOwn: boolean
+  prove: () => Promise<void>
+}): Promise<number> {
+  const { path, bytes, prove } = input
   await using file = await openForWriting(path)
   const { size } = await file.stat()
   // Shorter than it was: the disk lost some, which a gap of zeros would not bring back.
   const end = Math.min(input.end, size)
-  if (size > end) await file.truncate(end)
   const text =
     input.isOwn && !(await endsLine(file, end)) ? Buffer.concat([Buffer.of(newline), bytes]) : bytes
+  await prove()
+  if (size > end) await file.truncate(end)
   for (let written = 0; written < text.length; ) {
     const { bytesWritten } = await file.write(text, written, text.length - written, end + written)
     written += bytesWritten

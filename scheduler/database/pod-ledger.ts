@@ -67,7 +67,7 @@ export async function markPodsCreated(
   )
 }
 
-/** Why it could not be created yet, for whoever asks. */
+/** Why it could not be created yet, or does not run, where what is seen of it does not say so. For whoever asks. */
 export async function setPodWaiting(
   db: Queryable,
   key: PodKey,
@@ -75,7 +75,8 @@ export async function setPodWaiting(
 ): Promise<void> {
   await db.query(
     `update pod set waiting_reason = $5, waiting_message = $6
-     where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4 and state = 'planned'`,
+     where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4
+       and state in ('planned', 'created')`,
     [...keyValues(key), waiting.reason, waiting.message],
   )
 }

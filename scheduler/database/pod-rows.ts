@@ -1,19 +1,14 @@
 // What a scheduler reads of the launch ledger: the pods of its runs that it has not looked at since they changed, and
 // those of attempts that it adopts. Reading them is marking them seen: what was seen and not acted on before a crash
 // is read again by whoever adopts the attempt.
+import type { LogCursor } from '../../k8s/pod-log.ts'
 import type { PodObservation } from '../../k8s/pod-observation.ts'
 import type { FinishRequest } from '../../runtime/execution-api.ts'
+import { type AttemptKey, attemptId } from '../../runtime/ids.ts'
 import type { CancelReason } from '../../runtime/task-runner/protocol.ts'
 import type { Queryable } from './connection.ts'
 
-/** What names an attempt. */
-export interface PodKey {
-  dag_run_id: number
-  task_id: string
-  map_index: number
-  try_number: number
-}
-
+export type PodKey = AttemptKey
 export type PodKind = 'task' | 'pod' | 'job' | 'resource'
 export type PodState = 'planned' | 'created' | 'ended' | 'deleted'
 
@@ -25,6 +20,7 @@ export interface PodRow extends PodKey {
   pod_name: string
   state: PodState
   planned_at: Date
+  created_at: Date | null
   uid: string | null
   /** Null: nothing was seen of it yet. */
   observation: PodObservation | null
@@ -39,23 +35,27 @@ export interface PodRow extends PodKey {
   memory_peak_bytes: number | null
   cancel_reason: CancelReason | null
   log_bytes: number
+  /** Container → how far its log was followed, where it does not send it. */
+  log_cursors: Record<string, LogCursor>
 }
 
 const columns = `p.dag_run_id, p.task_id, p.map_index, p.try_number, p.token, p.kind, p.namespace, p.pod_name, p.state,
-  p.planned_at, p.uid, p.observation, p.is_gone, p.started_at, p.hostname, p.pid, p.finish, p.result,
-  p.memory_peak_bytes, p.cancel_reason, p.log_bytes`
+  p.planned_at, p.created_at, p.uid, p.observation, p.is_gone, p.started_at, p.hostname, p.pid, p.finish, p.result,
+  p.memory_peak_bytes, p.cancel_reason, p.log_bytes, p.log_cursors`
 
 /** json columns come as text: commits hand it on as it is. */
-type RawPodRow = Omit<PodRow, 'observation' | 'finish'> & {
+type RawPodRow = Omit<PodRow, 'observation' | 'finish' | 'log_cursors'> & {
   observation: string | null
   finish: string | null
+  log_cursors: string
 }
 
-function podRow({ observation, finish, ...row }: RawPodRow): PodRow {
+function podRow({ observation, finish, log_cursors, ...row }: RawPodRow): PodRow {
   return {
     ...row,
     observation: observation === null ? null : JSON.parse(observation),
     finish: finish === null ? null : JSON.parse(finish),
+    log_cursors: JSON.parse(log_cursors),
   }
 }
 
@@ -92,15 +92,17 @@ export async function readPodsOf(db: Queryable, keys: readonly PodKey[]): Promis
   return rows.map(podRow)
 }
 
-/** The pods as they were, or are to be, sent: JSON text by name, for those of a namespace. */
-export async function readPodManifests(
-  db: Queryable,
-  pods: readonly { namespace: string; pod_name: string }[],
-): Promise<Map<string, string>> {
-  const { rows } = await db.query<{ namespace: string; pod_name: string; manifest: string }>(
-    `select p.namespace, p.pod_name, p.manifest
-     from json_to_recordset($1) as c (namespace text, pod_name text) join pod p using (namespace, pod_name)`,
-    [JSON.stringify(pods)],
+/** The pods as they were, or are to be, sent: JSON text by attempt_id. */
+export async function readPodManifests(db: Queryable, keys: readonly PodKey[]): Promise<Map<string, string>> {
+  const { rows } = await db.query<PodKey & { manifest: string }>(
+    `select p.dag_run_id, p.task_id, p.map_index, p.try_number, p.manifest
+     from json_to_recordset($1) as c (dag_run_id bigint, task_id text, map_index integer, try_number integer)
+     join pod p using (dag_run_id, task_id, map_index, try_number)`,
+    [JSON.stringify(keys)],
   )
-  return new Map(rows.map((row) => [`${row.namespace}/${row.pod_name}`, row.manifest]))
+  return new Map(rows.map((row) => [attemptIdOf(row), row.manifest]))
+}
+
+export function attemptIdOf({ dag_run_id, task_id, map_index, try_number }: PodKey): string {
+  return attemptId(dag_run_id, task_id, map_index, try_number)
 }

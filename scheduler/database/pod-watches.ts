@@ -1,5 +1,6 @@
 // The watches of namespaces: who holds each, and the resourceVersion up to which its events are part of the ledger.
 import type { PodObservation } from '../../k8s/pod-observation.ts'
+import { parseAttemptId } from '../../runtime/ids.ts'
 import { type Queryable, sqlState } from './connection.ts'
 
 export interface PodWatchRow {
@@ -34,7 +35,7 @@ export interface StrayPod {
 /**
  * Applies what was seen, and with it the version up to which it was.
  * @param input.resourceVersion null: more of the same list follows
- * @param input.listed names of all pods, at the end of a list that was asked for so long ago; null: events
+ * @param input.listed uids of all pods, at the end of a list that was asked for so long ago; null: events
  * @throws Error where the lease or the watch is another's (see `isWatchLost`)
  */
 export async function applyPodEvents(
@@ -44,10 +45,16 @@ export async function applyPodEvents(
     namespace: string
     resourceVersion: string | null
     pods: readonly PodObservation[]
-    listed: { names: readonly string[]; ageMs: number } | null
+    listed: { uids: readonly string[]; ageMs: number } | null
   },
 ): Promise<StrayPod[]> {
-  const pods = input.pods.map((observation) => ({
+  // Without an attempt's name it was made by somebody who copied our labels.
+  const ours = input.pods.flatMap((observation) => {
+    const key = observation.attempt_id === null ? undefined : parseAttemptId(observation.attempt_id)
+    return key === undefined ? [] : [{ key, observation }]
+  })
+  const pods = ours.map(({ key, observation }) => ({
+    ...key,
     pod_name: observation.name,
     uid: observation.uid,
     resource_version: observation.resource_version,
@@ -61,7 +68,7 @@ export async function applyPodEvents(
       input.namespace,
       input.resourceVersion,
       JSON.stringify(pods),
-      input.listed?.names ?? null,
+      input.listed?.uids ?? null,
       input.listed?.ageMs ?? null,
     ],
     'apply-pod-events',

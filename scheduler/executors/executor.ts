@@ -34,6 +34,7 @@ export interface Orphan {
   token: string
   dag_run_id: number
   place: AttemptPlace
+  task: TaskManifest
   log_path: string
 }
 

@@ -1,5 +1,6 @@
 // What an attempt needs to know, from its run and its task: all of the order but what depends on where it runs. The
 // scheduler that leases a run makes it from memory, a server from the database, for an attempt in a pod.
+import { attemptId } from '../../runtime/ids.ts'
 import type { TaskManifest } from '../../runtime/manifest.ts'
 import type { AttemptOrder } from '../../runtime/task-runner/protocol.ts'
 import type { DagRunRow } from '../database/rows.ts'
@@ -57,9 +58,4 @@ export function attemptOrder(input: {
 /** JSON text. @param given the run's own, as JSON text */
 export function mergedParams(defaults: Record<string, unknown>, given: string): string {
   return JSON.stringify({ ...defaults, ...(JSON.parse(given) as object) })
-}
-
-/** Names one attempt for good: the primary key of its row. */
-export function attemptId(dagRunId: number, taskId: string, mapIndex: number, tryNumber: number): string {
-  return `${dagRunId}/${taskId}/${mapIndex}/${tryNumber}`
 }

@@ -1,10 +1,9 @@
 // What was decided since the last commit, in the shape that the commit writes, and what to do when it is made.
-import { notMapped } from '../../runtime/ids.ts'
+import { attemptId, notMapped } from '../../runtime/ids.ts'
 import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
 import { type ChangeBatch, emptyChangeBatch, type StartedChange } from '../database/commit-changes.ts'
 import type { Change } from '../decide/decide.ts'
 import { executorOf } from '../executors/executor-of.ts'
-import { attemptId } from './attempt-order.ts'
 import { type LeasedRun, newToken } from './leased-run.ts'
 
 /** Done after the commit, in this order: what was decided first is acted on first. */

@@ -6,7 +6,7 @@
 // is queued again in that order, each acted on after the commit before. Every other event (a retry that is due, a
 // cancel, a clear) waits until nothing of its run is uncommitted, and reports that come meanwhile wait behind it.
 
-import { notMapped } from '../../runtime/ids.ts'
+import { attemptId, notMapped } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
 import type { CommitRefusal } from '../database/commit-changes.ts'
@@ -16,7 +16,6 @@ import { decide, type InfrastructureBudget, type RunEvent } from '../decide/deci
 import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { DispatchOrder, Executor, ExecutorReport } from '../executors/executor.ts'
 import { executorOf } from '../executors/executor-of.ts'
-import { attemptId } from './attempt-order.ts'
 import { type Act, type AttemptReport, addChanges, type PendingBatch } from './change-batch.ts'
 import { createCommitLoop } from './commit-loop.ts'
 import { dispatchOrder, type LeasedRun } from './leased-run.ts'

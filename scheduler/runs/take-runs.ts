@@ -1,5 +1,6 @@
 // Takes runs that this scheduler has just leased into its engine: new ones as they are, others with what the
 // database has of them, and with certainty about the attempts that a scheduler before had dispatched.
+import { attemptId } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { attemptLogPath } from '../../runtime/log-line.ts'
 import type { Database } from '../database/connection.ts'
@@ -8,7 +9,6 @@ import { readRunCommands } from '../database/run-commands.ts'
 import { type ActiveAttemptRow, adoptAttempts, readRunRows } from '../database/run-rows.ts'
 import { endedWithoutRunner } from '../executors/ended-without-runner.ts'
 import type { Adoption, DispatchOrder, Executor, ExecutorReport, Orphan } from '../executors/executor.ts'
-import { attemptId } from './attempt-order.ts'
 import { createLeasedRun, dispatchOrder, type LeasedRun } from './leased-run.ts'
 import type { RunEngine } from './run-engine.ts'
 import type { VersionCache } from './version-cache.ts'
@@ -145,7 +145,8 @@ function idOf(row: ActiveAttemptRow): string {
   return attemptId(row.dag_run_id, row.task_id, row.map_index, row.try_number)
 }
 
-function orphanOf({ logsDir }: TakeRunsDeps, { row: run }: LeasedRun, row: ActiveAttemptRow): Orphan {
+function orphanOf({ logsDir }: TakeRunsDeps, leased: LeasedRun, row: ActiveAttemptRow): Orphan {
+  const { row: run, version } = leased
   const { task_id, map_index, try_number, token } = row
   const place = { dag_id: run.dag_id, run_id: run.run_id, task_id, map_index, try_number }
   return {
@@ -153,6 +154,7 @@ function orphanOf({ logsDir }: TakeRunsDeps, { row: run }: LeasedRun, row: Activ
     token,
     dag_run_id: row.dag_run_id,
     place,
+    task: version.graph.tasks[version.graph.numberOf.get(task_id)!]!,
     log_path: attemptLogPath(logsDir, place),
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { ExitCode, exitCodeMeanings, exitCodeOf } from '../../cli/exit-codes.ts'
-import { errorCatalogue } from '../../runtime/errors.ts'
+import { errorCatalogue, KubernetesError } from '../../runtime/errors.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/exit-codes.md'), 'utf8')
 
@@ -30,4 +30,5 @@ test('each error of the catalogue ends a command with the code that scripts expe
     DAG_DEFINITION: 1,
   })
   expect(exitCodeOf(new Error('a fault'))).toBe(1)
+  expect(exitCodeOf(new KubernetesError('refused', { status: 403 }))).toBe(1)
 })

@@ -2,7 +2,13 @@
 // images, from a commit of a Git server of the test; and each program of the cluster can be stopped and comes back.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { version } from '../../runtime/version.ts'
-import { type Cluster, clusterPartsMissing, connectCluster, type TestNamespace } from '../support/cluster.ts'
+import {
+  type Cluster,
+  clusterPartsMissing,
+  connectCluster,
+  fakeNodeScheduling,
+  type TestNamespace,
+} from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { createTestRepository, serveGitOverHttp } from '../support/git-server.ts'
 
@@ -124,6 +130,29 @@ describe.skipIf(missing !== undefined)(
       expect(await namespace.kubectl(['logs', 'before'])).toBe('up\ndown')
     })
 
+    test('pods on fake nodes run and end as they are told to', async () => {
+      await using _nodes = await cluster.startFakeNodes({ count: 3, runsForMs: 500 })
+      const containers = [container('base', 'nowhere/none', {})]
+      const spec = {
+        ...fakeNodeScheduling,
+        initContainers: [container('init', 'nowhere/none', {})],
+        containers,
+      }
+      await create('fake', spec)
+      await create('fake-fails', spec, { 'kwok.test/exit-code': '3' })
+      await create('fake-stays', spec, { 'kwok.test/runs-for': '1h' })
+      await phaseOf('fake', 'Succeeded')
+      await phaseOf('fake-fails', 'Failed')
+      await phaseOf('fake-stays', 'Running')
+      const failed = await namespace.kubectlJson<{ status: { containerStatuses: unknown[] } }>([
+        'get',
+        'pod',
+        'fake-fails',
+      ])
+      expect(failed.status.containerStatuses).toMatchObject([{ state: { terminated: { exitCode: 3 } } }])
+      await namespace.kubectl(['delete', 'pod', 'fake-stays', '--timeout=10s'])
+    })
+
     test.each(['scheduler', 'controller-manager', 'containerd', 'proxy'] as const)(
       '%s comes back after a kill, and pods run',
       async (name) => {
@@ -143,8 +172,9 @@ function container(name: string, image: string, more: object): object {
   return { name, image, imagePullPolicy: 'Never', securityContext, ...more }
 }
 
-async function create(name: string, spec: object): Promise<void> {
-  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { restartPolicy: 'Never', ...spec } }
+async function create(name: string, spec: object, annotations: Record<string, string> = {}): Promise<void> {
+  const metadata = { name, annotations }
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { restartPolicy: 'Never', ...spec } }
   await namespace.kubectl(['create', '--filename=-'], { input: JSON.stringify(pod) })
 }
 

@@ -43,6 +43,7 @@ export function pod(more: Partial<PodObservation>): PodObservation {
     name: 'daily-extract-1',
     uid: 'u',
     resource_version: '1',
+    attempt_id: null,
     phase: 'Pending',
     reason: null,
     message: null,

@@ -45,6 +45,28 @@ export interface Cluster {
    * @throws Error where the cluster is not one of our own
    */
   compactEtcd(): Promise<string>
+  /**
+   * Adds nodes on which pods run and end without a process, for as long as kwok says or their annotations
+   * `kwok.test/starts-after`, `kwok.test/runs-for` (durations such as `1.5s`) and `kwok.test/exit-code` do. A pod gets
+   * there by `fakeNodeScheduling`. Disposing removes them, with their pods.
+   * @throws Error where the cluster is not one of our own
+   */
+  startFakeNodes(options?: FakeNodeOptions): Promise<AsyncDisposable>
+}
+
+export interface FakeNodeOptions {
+  /** Default 10. */
+  count?: number
+  /** From bound to running; default 0. */
+  startsAfterMs?: number
+  /** From running to succeeded; default 1000. */
+  runsForMs?: number
+}
+
+/** What a pod's spec says to be put on a fake node. */
+export const fakeNodeScheduling = {
+  nodeSelector: { type: 'kwok' },
+  tolerations: [{ key: 'kwok.x-k8s.io/node', operator: 'Exists', effect: 'NoSchedule' }],
 }
 
 export interface ClusterPartControl {
@@ -93,10 +115,10 @@ export async function connectCluster(): Promise<Cluster> {
   const missing = clusterMissing()
   if (missing !== undefined) throw new Error(missing)
   const kubectl = (args: readonly string[], options: { input?: string } = {}) => runKubectl(args, options)
-  const machineOf = (script: string, args: readonly string[]) => {
+  const machineOf = (script: string, args: readonly string[], env?: Record<string, string>) => {
     const reason = clusterPartsMissing()
     if (reason !== undefined) throw new Error(reason)
-    return runScript(script, args)
+    return runScript(script, args, env)
   }
   const cluster: Cluster = {
     kubeconfig: variable('KUBECONFIG'),
@@ -119,6 +141,15 @@ export async function connectCluster(): Promise<Cluster> {
       return { stop: end('stop'), kill: end('kill') }
     },
     compactEtcd: () => machineOf('compact', []),
+    startFakeNodes: async ({ count = 10, startsAfterMs = 0, runsForMs = 1000 } = {}) => {
+      const env = { STARTS_AFTER_MS: String(startsAfterMs), RUNS_FOR_MS: String(runsForMs) }
+      await machineOf('nodes', ['start', String(count)], env)
+      return {
+        [Symbol.asyncDispose]: async () => {
+          await machineOf('nodes', ['stop'])
+        },
+      }
+    },
   }
   await kubectl(['version', '--request-timeout=10s'])
   return cluster
@@ -155,8 +186,13 @@ async function runKubectl(args: readonly string[], options: { input?: string }):
   return await outputOf(`kubectl ${args.join(' ')}`, child)
 }
 
-async function runScript(script: string, args: readonly string[]): Promise<string> {
-  return await outputOf([script, ...args].join(' '), run(join(machine, script), [...args]))
+async function runScript(
+  script: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  const child = run(join(machine, script), [...args], { env: { ...process.env, ...env } })
+  return await outputOf([script, ...args].join(' '), child)
 }
 
 async function outputOf(command: string, child: Promise<{ stdout: string }>): Promise<string> {

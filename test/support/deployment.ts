@@ -193,11 +193,15 @@ export async function createDeployment(
 
 /** Waits until the Dags of the deployment are loaded. */
 export async function dagsLoaded({ db }: Deployment, count = 1): Promise<void> {
-  await eventually(`${count} Dags`, async () => {
-    // Before the first scheduler has migrated there is no table.
-    const found = await db.query('select 1 from dag').catch(() => undefined)
-    return (found?.rows.length ?? 0) >= count
-  })
+  await eventually(
+    `${count} Dags`,
+    async () => {
+      // Before the first scheduler has migrated there is no table.
+      const found = await db.query('select 1 from dag').catch(() => undefined)
+      return (found?.rows.length ?? 0) >= count
+    },
+    60_000,
+  )
 }
 
 /** Sends a signal; what is gone is no error. */

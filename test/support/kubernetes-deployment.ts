@@ -39,12 +39,12 @@ const password = 'a-password'
 /**
  * Everything but schedulers runs when this resolves.
  * @param options.files of the first commit
- * @param options.env further settings
+ * @param options.env further settings; a function of the namespace where they name it
  */
 export async function createKubernetesDeployment(options: {
   cluster: Cluster
   files: Record<string, string>
-  env?: Record<string, string>
+  env?: Record<string, string> | ((namespace: string) => Record<string, string>)
   podSecurity?: 'baseline' | 'restricted'
 }): Promise<KubernetesDeployment> {
   const { cluster } = options
@@ -81,7 +81,7 @@ export async function createKubernetesDeployment(options: {
         BRANCHLINE_GIT_SYNC_IMAGE: cluster.images.sync,
         BRANCHLINE_GIT_SYNC_REPO: url,
         BRANCHLINE_GIT_SYNC_CREDENTIALS_SECRET: 'git-credentials',
-        ...options.env,
+        ...(typeof options.env === 'function' ? options.env(namespace.name) : options.env),
       }),
     }),
   )
@@ -119,7 +119,16 @@ export async function createKubernetesDeployment(options: {
 /** Starts a scheduler and waits until it has loaded the Dags. */
 export async function schedulerReady(deployment: KubernetesDeployment, count = 1): Promise<ProgramProcess> {
   const scheduler = deployment.startScheduler()
-  await dagsLoaded(deployment, count)
+  try {
+    await dagsLoaded(deployment, count)
+  } catch (cause) {
+    const { rows } = await deployment.db
+      .query('select file, message from import_error')
+      .catch(() => ({ rows: [] }))
+    throw new Error(`the Dags are not loaded: ${JSON.stringify([...rows, ...scheduler.lines().slice(-5)])}`, {
+      cause,
+    })
+  }
   return scheduler
 }
 

@@ -20,6 +20,8 @@ export type ProxyFault =
   /** The request is done; instead of the answer the connection is cut. */
   | { loseAnswer: true }
   | { delayMs: number }
+  /** Passed on when that resolves. */
+  | { heldUntil: Promise<void> }
 
 export interface ProxiedRequest {
   method: string
@@ -62,6 +64,7 @@ export async function startKubernetesProxy(kubeconfig: string): Promise<Kubernet
     }
     if (fault !== undefined && 'hangAfterBytes' in fault && fault.hangAfterBytes < 0) return
     if (fault !== undefined && 'delayMs' in fault) await delay(fault.delayMs)
+    if (fault !== undefined && 'heldUntil' in fault) await fault.heldUntil
     const { host: _host, connection: _connection, ...headers } = request.headers
     const onwards = httpsRequest(new URL(request.url!, behind.server), {
       method: request.method!,

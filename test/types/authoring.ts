@@ -144,6 +144,29 @@ export const refused: Dag = dag('refused', {}, () => {
   task('o', (_inputs, context) => context)
 })
 
+dag('overrides', { podOverride: { metadata: { labels: { team: 'data' } } } }, () => {
+  task(
+    'load',
+    {
+      podTemplateFile: 'pods/large.yaml',
+      podOverride: {
+        spec: {
+          priorityClassName: null,
+          containers: [{ resources: { limits: { memory: '1Gi' } } }, { name: 'proxy', image: 'proxy:1' }],
+        },
+      },
+      spot: { tolerations: [{ key: 'spot', operator: 'Exists' }] },
+    },
+    () => 1,
+  )
+  // @ts-expect-error Kubernetes' names are in camel case
+  task('case', { podOverride: { spec: { init_containers: [] } } }, () => 1)
+  // @ts-expect-error deep within too
+  task('deep', { podOverride: { spec: { containers: [{ env: [{ nam: 'A' }] }] } } }, () => 1)
+  // @ts-expect-error an override has metadata and spec
+  task('top', { podOverride: { containers: [] } }, () => 1)
+})
+
 // @ts-expect-error there is no such option
 dag('misspelt', { shedule: '@daily' }, () => {})
 // @ts-expect-error an interval has a length

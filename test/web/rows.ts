@@ -141,6 +141,7 @@ export async function insertPod(
   taskId: string,
   more: {
     tryNumber?: number
+    kind?: 'task' | 'pod' | 'job' | 'resource'
     namespace?: string
     podName?: string
     state?: 'planned' | 'created' | 'ended' | 'deleted'
@@ -155,14 +156,14 @@ export async function insertPod(
   await db.query(
     `insert into pod (dag_run_id, task_id, try_number, token, kind, namespace, pod_name, manifest, state, uid,
        observation, is_gone, waiting_reason, waiting_message, memory_peak_bytes, planned_at, created_at)
-     values ($1, $2, $3, gen_random_uuid(), 'task', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+     values ($1, $2, $3, gen_random_uuid(), $14, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
        '2026-01-02T03:04:05Z', case when $7 <> 'planned' then timestamptz '2026-01-02T03:04:06Z' end)`,
     [
       ...[dagRunId, taskId, tryNumber, more.namespace ?? 'jobs', more.podName ?? `${taskId}-${tryNumber}`],
       ...[JSON.stringify(more.manifest ?? {}), state, more.observation?.uid ?? null],
       more.observation === undefined ? null : JSON.stringify(more.observation),
       ...[more.isGone ?? false, more.waiting?.reason ?? null, more.waiting?.message ?? null],
-      more.memoryPeakBytes ?? null,
+      ...[more.memoryPeakBytes ?? null, more.kind ?? 'task'],
     ],
   )
 }

@@ -11,7 +11,8 @@ export interface TcpProxy extends AsyncDisposable {
   mend(): Promise<void>
 }
 
-export async function proxyTo(url: string): Promise<TcpProxy> {
+/** @param address where it listens; default: the loopback address */
+export async function proxyTo(url: string, address = '127.0.0.1'): Promise<TcpProxy> {
   const target = new URL(url)
   const sockets = new Set<Socket>()
   const makeServer = (): Server =>
@@ -29,7 +30,7 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
       client.pipe(server).pipe(client)
     })
   let server = makeServer()
-  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const listen = (port: number) => new Promise<void>((resolve) => server.listen(port, address, resolve))
   await listen(0)
   const { port } = server.address() as AddressInfo
   const cut = async (): Promise<void> => {
@@ -38,7 +39,7 @@ export async function proxyTo(url: string): Promise<TcpProxy> {
     await closed
   }
   const proxied = new URL(url)
-  proxied.host = `127.0.0.1:${port}`
+  proxied.host = `${address}:${port}`
   return {
     url: proxied.href,
     cut,

@@ -50,7 +50,15 @@ async function serve(): Promise<void> {
     applicationName: 'branchline web',
   })
   const execution = await executionDeps(values)
-  const server = createWebServer({ db, logsDir: values.logs_dir, log, version, execution })
+  let isMigrated = false
+  const server = createWebServer({
+    db,
+    logsDir: values.logs_dir,
+    log,
+    version,
+    isReady: () => isMigrated,
+    execution,
+  })
   const { url } = await server.start({ host: values.web_host, port: values.web_port })
   log.info({ url }, 'listening')
   const stopped = new Promise<void>((resolve) => {
@@ -58,7 +66,8 @@ async function serve(): Promise<void> {
     stopping.signal.addEventListener('abort', () => resolve(), { once: true })
   })
   await migrateWhenThere(db)
-  if (!stopping.signal.aborted) reportReady()
+  isMigrated = !stopping.signal.aborted
+  if (isMigrated) reportReady()
   await stopped
   await Promise.race([server.stop().then(() => db.close()), sleep(stopGraceMs)])
   log.info('stopped')

@@ -14,6 +14,7 @@ import { dagRoutes } from './routes/dags.ts'
 import { eventRoutes } from './routes/events.ts'
 import { monitoringRoutes } from './routes/monitoring.ts'
 import { podRoutes } from './routes/pods.ts'
+import { probeRoutes } from './routes/probes.ts'
 import { taskInstanceRoutes } from './routes/task-instances.ts'
 
 export interface WebServer extends AsyncDisposable {
@@ -42,10 +43,12 @@ export function createWebServer(deps: {
   logsDir: string
   log: Logger
   version: string
+  /** Whether the database has answered; default: as if it had. */
+  isReady?: () => boolean
   /** For attempts in pods; undefined: there are none, and no routes for them. */
   execution?: Pick<ExecutionDeps, 'identification' | 'settings'> | undefined
 }): WebServer {
-  const { db, execution, log, logsDir, version } = deps
+  const { db, execution, isReady = () => true, log, logsDir, version } = deps
   let running: { app: ApiApp; feed: ChangeFeed; streams: OpenStreams } | undefined
 
   const stop = async (): Promise<void> => {
@@ -70,6 +73,7 @@ export function createWebServer(deps: {
       podRoutes(app, routeDeps)
       monitoringRoutes(app, routeDeps)
       eventRoutes(app, routeDeps)
+      probeRoutes(app, { isReady })
       if (execution !== undefined) await executionRoutes(app, { db, logsDir, ...execution })
       await listen(app, host, port)
       feed.start()

@@ -63,9 +63,10 @@ create table pod (
   log_cursors json not null default '{}',
   revision bigint not null default 1,
   seen_revision bigint not null default 0,
-  primary key (dag_run_id, task_id, map_index, try_number),
-  unique (namespace, pod_name)
+  primary key (dag_run_id, task_id, map_index, try_number)
 ) with (fillfactor = 50);
+-- Not unique: where an author fixes a pod's name, attempts follow each other under it.
+create index pod_name on pod (namespace, pod_name);
 create index pod_unseen on pod (dag_run_id) where revision > seen_revision;
 create index pod_live on pod (namespace) where state in ('planned', 'created', 'ended');
 create index pod_delete_after on pod (delete_after) where state = 'ended' and delete_after is not null;
@@ -81,7 +82,7 @@ create table pod_watch (
   listed_at timestamptz
 );
 
--- Gives p_scheduler_id the watches of these namespaces that no living scheduler holds.
+-- Gives p_scheduler_id the watches of these namespaces that no other living scheduler holds.
 create function claim_pod_watches(p_scheduler_id bigint, p_namespaces text[]) returns setof pod_watch
 language plpgsql as $$
 begin
@@ -96,7 +97,8 @@ begin
     from (
       select n.namespace from pod_watch n
       where n.namespace = any (p_namespaces)
-        and (n.scheduler_id is null or not exists (
+        -- Its own: the answer to an earlier claim was lost.
+        and (n.scheduler_id is null or n.scheduler_id = p_scheduler_id or not exists (
           select 1 from scheduler s where s.scheduler_id = n.scheduler_id and s.lease_expires_at > clock_timestamp()))
       for update skip locked
     ) free
@@ -105,15 +107,15 @@ begin
 end $$;
 
 -- What was seen of pods of a namespace becomes part of the ledger, in one transaction with the version up to which
--- it was seen. Raises BL003 where the watch is another scheduler's by now. Events of pods under a name that is in the
--- ledger with another uid, or not at all, change nothing: the names and uids of those that exist are returned, for
--- they are nobody's.
+-- it was seen. Raises BL003 where the watch is another scheduler's by now. Pods of attempts that are not in the ledger,
+-- or are there with another pod, change nothing: the names and uids of those that exist are returned, for they are
+-- nobody's.
 create function apply_pod_events(
   p_scheduler_id bigint,
   p_namespace text,
   p_resource_version text,  -- null: more of the same list follows
-  p_pods json,              -- array of pod_name, uid, resource_version, is_gone, observation
-  p_listed text[],          -- names of all pods, at the end of a list; null: these were events
+  p_pods json,              -- array of the attempt's key, pod_name, uid, resource_version, is_gone, observation
+  p_listed text[],          -- uids of all pods, at the end of a list; null: these were events
   p_list_age interval       -- since that list was asked for: what was created later need not be in it
 ) returns table (pod_name text, uid text)
 language plpgsql
@@ -145,9 +147,11 @@ begin
       -- An attempt whose end is known has nobody any more who looks.
       revision = case when p.state = 'ended' then p.revision else p.revision + 1 end
   from json_to_recordset(p_pods) as c (
+    dag_run_id bigint, task_id text, map_index integer, try_number integer,
     pod_name text, uid text, resource_version text, is_gone boolean, observation json)
-  where p.namespace = p_namespace and p.pod_name = c.pod_name and p.state <> 'deleted'
-    and (p.uid is null or p.uid = c.uid)
+  where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
+    and p.try_number = c.try_number and p.namespace = p_namespace and p.pod_name = c.pod_name
+    and p.state <> 'deleted' and (p.uid is null or p.uid = c.uid)
     and (p.observed_version is distinct from c.resource_version or p.is_gone <> c.is_gone);
   get diagnostics changed = row_count;
 
@@ -156,7 +160,7 @@ begin
     set is_gone = true, state = case when p.state = 'ended' then 'deleted' else p.state end,
         revision = case when p.state = 'ended' then p.revision else p.revision + 1 end
     where p.namespace = p_namespace and p.state in ('created', 'ended') and not p.is_gone
-      and p.created_at < clock_timestamp() - p_list_age and p.pod_name <> all (p_listed);
+      and p.created_at < clock_timestamp() - p_list_age and p.uid <> all (p_listed);
     get diagnostics lost = row_count;
   end if;
   if changed + lost > 0 then
@@ -165,11 +169,14 @@ begin
 
   return query
     select c.pod_name, c.uid
-    from json_to_recordset(p_pods) as c (pod_name text, uid text, is_gone boolean)
+    from json_to_recordset(p_pods) as c (
+      dag_run_id bigint, task_id text, map_index integer, try_number integer,
+      pod_name text, uid text, is_gone boolean)
     where not c.is_gone and not exists (
       select 1 from pod p
-      where p.namespace = p_namespace and p.pod_name = c.pod_name and p.state <> 'deleted'
-        and (p.uid is null or p.uid = c.uid));
+      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
+        and p.try_number = c.try_number and p.namespace = p_namespace and p.pod_name = c.pod_name
+        and p.state <> 'deleted' and (p.uid is null or p.uid = c.uid));
 end $$;
 
 -- As before, but that max_tries may change when an attempt ends, and infrastructure_retries goes with it.

@@ -20,16 +20,20 @@ export const isCurrentSql = `(p.state in ('planned', 'created') and p.finish is 
   where t.dag_run_id = p.dag_run_id and t.task_id = p.task_id and t.map_index = p.map_index
     and t.try_number = p.try_number and t.token = p.token and t.state in ('queued', 'running')))`
 
-/** By the index on namespace and name; undefined where the ledger has no such pod. */
+/**
+ * By the index on namespace and name: the attempt that has this very pod, or else the newest of that name, whose pod
+ * may not be known yet. Undefined where the ledger has no such pod.
+ */
 export async function readExecutionPod(
   db: Queryable,
-  pod: { namespace: string; podName: string },
+  pod: { namespace: string; podName: string; uid: string },
 ): Promise<ExecutionPodRow | undefined> {
   const { rows } = await db.query<ExecutionPodRow>(
     `select p.dag_run_id, p.task_id, p.map_index, p.try_number, p.uid, ${isCurrentSql} as is_current,
        p.finish is not null as has_finished, p.cancel_reason, p.memory_peak_bytes
-     from pod p where p.namespace = $1 and p.pod_name = $2`,
-    [pod.namespace, pod.podName],
+     from pod p where p.namespace = $1 and p.pod_name = $2
+     order by (p.uid = $3) is true desc, p.planned_at desc limit 1`,
+    [pod.namespace, pod.podName, pod.uid],
     'read-execution-pod',
   )
   return rows[0]

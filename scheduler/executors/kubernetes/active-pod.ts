@@ -1,8 +1,11 @@
 // The pod of an attempt that has not ended, as the scheduler that leases its run has it in memory. Nothing in it is
 // the truth: it is made again from the ledger whenever a scheduler takes the run over.
 import type { AttemptPlace } from '../../../runtime/log-line.ts'
+import type { TaskManifest } from '../../../runtime/manifest.ts'
+import type { PodOperatorManifest } from '../../../runtime/operator-manifest.ts'
 import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
-import type { PodKey, PodKind, PodRow } from '../../database/pod-rows.ts'
+import { attemptIdOf, type PodKey, type PodKind, type PodRow } from '../../database/pod-rows.ts'
+import type { PodTrouble } from './pod-trouble.ts'
 
 export interface ActivePod {
   readonly attemptId: string
@@ -10,19 +13,54 @@ export interface ActivePod {
   readonly key: PodKey
   readonly place: AttemptPlace
   readonly kind: PodKind
+  /** Of a task that is a pod itself; null: the pod runs our program. */
+  readonly operator: PodOperatorManifest | null
   readonly namespace: string
   readonly podName: string
   readonly priorityWeight: number
+  readonly executionTimeoutMs: number | null
   /** Milliseconds since the epoch. */
   readonly plannedAt: number
   /** What the ledger said last; null: it was only planned. */
   row: PodRow | null
   /** Reports of it can be taken; see `Adoption`. */
   isFollowed: boolean
-  isStartReported: boolean
-  /** Why it cannot run, and since when that holds; null where nothing is amiss. */
-  trouble: { name: string; message: string; isFatal: boolean; since: number; isLogged: boolean } | null
+  /** Milliseconds since the epoch; null: it was not reported. */
+  startedAt: number | null
+  /** Null where nothing is amiss. */
+  trouble: PodTrouble | null
+  /** When the cluster's events were asked last why it does not run. */
+  eventsReadAt: number
   cancelReason: CancelReason | null
   /** Its end is being found out, or is reported. */
   isEnding: boolean
+}
+
+/** @param pod.row null: it is only planned */
+export function activePod(pod: {
+  key: PodKey
+  token: string
+  place: AttemptPlace
+  task: TaskManifest
+  kind: PodKind
+  namespace: string
+  podName: string
+  row: PodRow | null
+}): ActivePod {
+  const { task, row, ...rest } = pod
+  return {
+    ...rest,
+    attemptId: attemptIdOf(pod.key),
+    operator: task.operator?.kind === 'pod' ? task.operator : null,
+    priorityWeight: task.priority_weight,
+    executionTimeoutMs: task.execution_timeout_ms,
+    plannedAt: row?.planned_at.getTime() ?? Date.now(),
+    row,
+    isFollowed: row === null,
+    startedAt: null,
+    trouble: null,
+    eventsReadAt: 0,
+    cancelReason: row?.cancel_reason ?? null,
+    isEnding: false,
+  }
 }

@@ -2,13 +2,20 @@
 // it, and last the deployment's hook.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buildOperatorPod } from '../../../k8s/operators/operator-pod.ts'
+import { parseOperatorTemplate } from '../../../k8s/operators/operator-template.ts'
 import type { AttemptIdentity } from '../../../k8s/pod/attempt-identity.ts'
 import { buildAttemptPod, checkAttemptPod } from '../../../k8s/pod/attempt-pod.ts'
 import { overridesOf } from '../../../k8s/pod/overrides-of.ts'
+import type { PodHook } from '../../../k8s/pod/pod-hook.ts'
+import type { PodSettings } from '../../../k8s/pod/pod-settings.ts'
 import { parsePodTemplate } from '../../../k8s/pod/pod-template.ts'
 import { withSpecHash } from '../../../k8s/pod/spec-hash.ts'
 import { PodSpecError } from '../../../runtime/errors.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
+import type { OperatorManifest } from '../../../runtime/operator-manifest.ts'
+import type { AttemptOrder } from '../../../runtime/task-runner/protocol.ts'
+import { templateVariables } from '../../../runtime/templates/template-variables.ts'
 import type { DispatchOrder } from '../executor.ts'
 import type { Kubernetes } from './connect.ts'
 
@@ -33,6 +40,10 @@ export function createPodBuilder(
       commitSha: order.commit_sha,
       bundleHash: order.bundle_hash,
     }
+    if (task.operator !== null) {
+      const pod = await operatorPod(task.operator, order, { identity, settings })
+      return hook === null ? pod : hooked(hook, pod, identity)
+    }
     const template =
       task.pod_template_file === null
         ? deployment.template
@@ -45,19 +56,43 @@ export function createPodBuilder(
       spot: task.spot,
     })
     if (hook === null) return pod
-    const changed = await hook(pod, identity)
+    const changed = await hooked(hook, pod, identity)
     checkAttemptPod(changed, identity, settings)
-    return withSpecHash(changed)
+    return changed
   }
 }
 
+async function hooked(hook: PodHook, pod: V1Pod, identity: AttemptIdentity): Promise<V1Pod> {
+  return withSpecHash(await hook(pod, identity))
+}
+
+async function operatorPod(
+  operator: OperatorManifest,
+  order: AttemptOrder,
+  { identity, settings }: { identity: AttemptIdentity; settings: PodSettings },
+): Promise<V1Pod> {
+  if (operator.kind !== 'pod')
+    throw new PodSpecError(`there is no pod of a task of the kind '${operator.kind}'`)
+  const file = operator.pod_template_file
+  return buildOperatorPod({
+    identity,
+    settings,
+    operator,
+    variables: templateVariables(order),
+    template:
+      file === null ? null : parseOperatorTemplate(await readFromCommit(order.source_path, file), file),
+  })
+}
+
 async function templateOfCommit(sourcePath: string, file: string): Promise<V1Pod> {
+  return parsePodTemplate(await readFromCommit(sourcePath, file), file)
+}
+
+async function readFromCommit(sourcePath: string, file: string): Promise<string> {
   const path = join(sourcePath, file)
-  let text: string
   try {
-    text = await readFile(path, 'utf8')
+    return await readFile(path, 'utf8')
   } catch (cause) {
     throw new PodSpecError(`the pod template ${file} is not in the run's commit (${path})`, { cause })
   }
-  return parsePodTemplate(text, file)
 }

@@ -37,7 +37,11 @@ export async function openKubernetes(
   })
   const settings = podSettings(config, config.kubernetes_namespace ?? client.namespace)
   const template =
-    templateFile === null ? null : parsePodTemplate(await readTemplate(templateFile), templateFile)
+    templateFile === null
+      ? null
+      : parsePodTemplate(await readTemplate(templateFile), templateFile, {
+          hasWorkerImage: settings.image !== null,
+        })
   const hook = hookFile === null ? null : await loadPodHook(hookFile)
   try {
     const version = await client.version()

@@ -55,7 +55,7 @@ export function judgeTaskPod(pod: JudgedPod, fatalReasons: readonly string[]): P
   const { observation, finish } = pod
   if (observation === null) {
     if (!pod.is_gone) return { type: 'pending', words: null, isFatal: false }
-    return finish === null ? gone(pod, null) : ended(recorded(pod, null))
+    return finish === null ? endedGone(pod, null) : ended(recorded(pod, null))
   }
   const base = observation.containers.find(({ name }) => name === baseContainer)
   const isOver =
@@ -69,7 +69,7 @@ export function judgeTaskPod(pod: JudgedPod, fatalReasons: readonly string[]): P
       return { ...ended(recorded(pod, exitCode)), isInfrastructure }
     }
     if (isOver) return endedWithoutRecord(pod, observation, base)
-    return gone(pod, observation)
+    return endedGone(pod, observation)
   }
   if (base?.state === 'running') return { type: 'running' }
   return pending(observation, fatalReasons)
@@ -199,7 +199,8 @@ function containerWords(
   )
 }
 
-function gone(pod: JudgedPod, observation: PodObservation | null): PodVerdict {
+/** Nobody saw how it ended. */
+export function endedGone(pod: JudgedPod, observation: PodObservation | null): PodVerdict {
   const hasUnsentLog = false
   if (pod.cancel_reason !== null) {
     return {
@@ -216,7 +217,7 @@ function gone(pod: JudgedPod, observation: PodObservation | null): PodVerdict {
   return { type: 'ended', outcome: failed(words), isInfrastructure: true, hasUnsentLog }
 }
 
-function cancelledWords(reason: CancelReason): ErrorReport {
+export function cancelledWords(reason: CancelReason): ErrorReport {
   const why = {
     timeout: 'it took longer than its execution timeout',
     run_timeout: "its run took longer than its Dag's dagrunTimeout",

@@ -41,7 +41,7 @@ interface Queued extends LaunchedPod {
 
 /**
  * @param deps.mayCreate false while the lease may be another's: then nothing is sent
- * @param deps.isOurs whether a pod that has the name already is this attempt's
+ * @param deps.whose whose a pod is that has the name already
  */
 export function createPodLauncher(deps: {
   client: KubernetesClient
@@ -49,7 +49,7 @@ export function createPodLauncher(deps: {
   rate: number
   burst: number
   mayCreate: () => boolean
-  isOurs: (existing: V1Pod, pod: LaunchedPod) => boolean
+  whose: (existing: V1Pod, pod: LaunchedPod) => 'its own' | "another attempt's" | 'unknown'
   onCreated: (active: ActivePod, uid: string) => void
   onPushedBack: (active: ActivePod, words: { reason: string; message: string }) => void
   onRefused: (active: ActivePod, error: unknown) => void
@@ -109,8 +109,14 @@ export function createPodLauncher(deps: {
         again(pod, firstRetryMs)
         return
       }
+      const whose = deps.whose(existing, pod)
+      if (whose === "another attempt's") {
+        // The author fixed the name: attempts follow each other under it.
+        pushedBack(pod, `a pod ${active.podName} of another attempt is still there`, null)
+        return
+      }
       forget(pod)
-      if (deps.isOurs(existing, pod)) deps.onCreated(active, existing.metadata!.uid!)
+      if (whose === 'its own') deps.onCreated(active, existing.metadata!.uid!)
       else deps.onRefused(active, refusal)
     } catch (error) {
       failed(pod, error)
@@ -128,12 +134,16 @@ export function createPodLauncher(deps: {
       deps.onRefused(pod.active, error)
       return
     }
+    if (pushBack.waitMs !== null) pausedUntil = Math.max(pausedUntil, Date.now() + pushBack.waitMs)
+    pushedBack(pod, pushBack.reason, pushBack.waitMs)
+  }
+
+  function pushedBack(pod: Queued, message: string, waitMs: number | null): void {
     pod.tries += 1
     const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** (pod.tries - 1))
-    if (pushBack.waitMs !== null) pausedUntil = Math.max(pausedUntil, Date.now() + pushBack.waitMs)
-    deps.onPushedBack(pod.active, { reason: 'PushedBack', message: pushBack.reason })
+    deps.onPushedBack(pod.active, { reason: 'PushedBack', message })
     // Those that were pushed back together do not come again together.
-    again(pod, pushBack.waitMs ?? backoffMs * (0.5 + Math.random() / 2))
+    again(pod, waitMs ?? backoffMs * (0.5 + Math.random() / 2))
   }
 
   function again(pod: Queued, waitMs: number): void {

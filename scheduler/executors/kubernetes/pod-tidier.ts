@@ -5,6 +5,7 @@ import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { Database } from '../../database/connection.ts'
+import { endLeftPods } from '../../database/end-left-pods.ts'
 import {
   type DeletablePod,
   markPodsCreated,
@@ -14,9 +15,6 @@ import {
 } from '../../database/pod-ledger.ts'
 import type { PodKey } from '../../database/pod-rows.ts'
 import { createPass } from '../../pass.ts'
-
-/** `delete_worker_pods`. */
-export type KeepRule = 'on_completion' | 'on_success' | 'never'
 
 /** Pods that one round deletes; the next follows at once where there are more. */
 const deleteAtOnce = 200
@@ -28,12 +26,19 @@ const deleteAgainMs = 60_000
 const createdDelayMs = 10
 /** How often it looks what is due by now. */
 const lookMs = 500
+/** How often pods are looked for that a scheduler left behind. Shorter: all live rows are read as often. */
+const lookForLeftMs = 10_000
+/** Since the end of an attempt: by then its own scheduler has ended the row, if it lives. */
+const leftAfterMs = 5_000
 
 export interface PodTidier {
   /** The API server has it. */
   created(key: PodKey, uid: string): void
-  /** Its attempt's end is reported, and its log is kept. */
-  ended(key: PodKey, state: 'success' | 'failed' | 'skipped'): void
+  /**
+   * Its attempt's end is reported, and its log is kept.
+   * @param isDeleted false: it stays in the cluster
+   */
+  ended(key: PodKey, isDeleted: boolean): void
   tick(): void
   /** What was told is written, as far as the database is there. */
   stop(): Promise<void>
@@ -42,7 +47,8 @@ export interface PodTidier {
 export function createPodTidier(deps: {
   db: Database
   client: KubernetesClient
-  keep: KeepRule
+  /** For pods that were left behind; others are told. */
+  keep: 'on_completion' | 'on_success' | 'never'
   deleteDelayMs: number
   /** Milliseconds since the epoch: ends that were reported before are committed. */
   committedUntil: () => number
@@ -53,6 +59,7 @@ export function createPodTidier(deps: {
   let ended: { key: PodKey; deleteAfterMs: number | null; at: number }[] = []
   let createdTimer: NodeJS.Timeout | undefined
   let lookedAt = 0
+  let lookedForLeftAt = 0
 
   const createdPass = createPass('mark-pods-created', log, async () => {
     const some = created
@@ -75,6 +82,13 @@ export function createPodTidier(deps: {
     )
     const marked = new Set(some)
     ended = ended.filter((one) => !marked.has(one))
+    deletePass.wake()
+  })
+  const leftPass = createPass('end-left-pods', log, async () => {
+    lookedForLeftAt = Date.now()
+    const count = await endLeftPods(db, { keep, deleteDelayMs, graceMs: leftAfterMs })
+    if (count === 0) return
+    log.warn({ pods: count }, 'pods were left behind by a scheduler, and are tidied up')
     deletePass.wake()
   })
   const deletePass = createPass('delete-pods', log, async () => {
@@ -100,11 +114,6 @@ export function createPodTidier(deps: {
     }
   }
 
-  const deleteAfterMs = (state: 'success' | 'failed' | 'skipped'): number | null => {
-    if (keep === 'never' || (keep === 'on_success' && state === 'failed')) return null
-    return deleteDelayMs
-  }
-
   return {
     created(key, uid) {
       created.push({ ...key, uid })
@@ -113,19 +122,21 @@ export function createPodTidier(deps: {
         createdPass.wake()
       }, createdDelayMs)
     },
-    ended(key, state) {
-      ended.push({ key, deleteAfterMs: deleteAfterMs(state), at: Date.now() })
+    ended(key, isDeleted) {
+      ended.push({ key, deleteAfterMs: isDeleted ? deleteDelayMs : null, at: Date.now() })
     },
     tick() {
       if (created.length > 0) createdPass.wake()
       if (ended.length > 0) endedPass.wake()
-      if (Date.now() - lookedAt >= lookMs) deletePass.wake()
+      const now = Date.now()
+      if (now - lookedAt >= lookMs) deletePass.wake()
+      if (now - lookedForLeftAt >= lookForLeftMs) leftPass.wake()
     },
     async stop() {
       clearTimeout(createdTimer)
       createdPass.wake()
       endedPass.wake()
-      await Promise.all([createdPass.stop(), endedPass.stop(), deletePass.stop()])
+      await Promise.all([createdPass.stop(), endedPass.stop(), leftPass.stop(), deletePass.stop()])
     },
   }
 }

@@ -7,7 +7,7 @@
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { labelPrefix } from '../../../k8s/pod/pod-names.ts'
 import { observePod, type PodObservation } from '../../../k8s/pod-observation.ts'
-import { createPodWatch, type PodBatch, type PodWatch } from '../../../k8s/pod-watch.ts'
+import { createPodWatch, type PodBatch, type PodWatch, type PodWatchCounters } from '../../../k8s/pod-watch.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { Database } from '../../database/connection.ts'
@@ -17,10 +17,18 @@ import { createPass } from '../../pass.ts'
 /** Pods of a list that one statement applies. */
 const applyAtOnce = 500
 
+/** A watch that this scheduler holds, as its metrics show it. */
+export interface WatchStatus {
+  namespace: string
+  /** Since anything was heard of the API server. */
+  ageMs: number
+  counters: Readonly<PodWatchCounters>
+}
+
 export interface PodWatches {
-  start(): Promise<void>
-  /** Takes namespaces that nobody watches any more. */
+  /** Takes namespaces that nobody watches, or not any more. */
   claim(): void
+  status(): WatchStatus[]
   stop(): Promise<void>
 }
 
@@ -94,7 +102,7 @@ export function createPodWatches(deps: {
         })),
       )
     }
-    const listed = { names: pods.map(({ name }) => name), ageMs: Date.now() - beganAt.getTime() }
+    const listed = { uids: pods.map(({ uid }) => uid), ageMs: Date.now() - beganAt.getTime() }
     await applyPodEvents(db, { schedulerId, namespace, resourceVersion, pods: [], listed })
     return strays
   }
@@ -113,10 +121,13 @@ export function createPodWatches(deps: {
   }
 
   return {
-    async start() {
-      claimPass.wake()
-    },
     claim: () => claimPass.wake(),
+    status: () =>
+      [...held].map(([namespace, watch]) => ({
+        namespace,
+        ageMs: watch.ageMs(),
+        counters: watch.counters,
+      })),
     async stop() {
       await claimPass.stop()
       await Promise.all([...held.values()].map((watch) => watch.stop()))

@@ -1,6 +1,5 @@
 // What the configuration says about the executor itself; what it says about the pods is k8s/pod/pod-settings.ts.
 import type { Config } from '../../../runtime/config.ts'
-import type { KeepRule } from './pod-tidier.ts'
 
 export interface KubernetesExecutorSettings {
   /** Namespaces that pods may be in; each is watched. */
@@ -15,7 +14,8 @@ export interface KubernetesExecutorSettings {
   /** Reasons of waiting containers that time does not mend, and how long they must have held. */
   fatalReasons: readonly string[]
   fatalGraceMs: number
-  keep: KeepRule
+  /** Which pods are deleted when they have ended, but for those of `pod()`, which say so themselves. */
+  keep: Config['delete_worker_pods']
   deleteDelayMs: number
   relistIntervalMs: number
 }

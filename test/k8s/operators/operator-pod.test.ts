@@ -2,51 +2,11 @@ import { dag, type PodOperatorOptions, pod, secret, task } from 'branchline'
 import { expect, test } from 'vitest'
 import { buildOperatorPod } from '../../../k8s/operators/operator-pod.ts'
 import { parseOperatorTemplate } from '../../../k8s/operators/operator-template.ts'
-import { type AttemptIdentity, podName } from '../../../k8s/pod/attempt-identity.ts'
+import { podName } from '../../../k8s/pod/attempt-identity.ts'
 import type { PodSettings } from '../../../k8s/pod/pod-settings.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { PodOperatorManifest } from '../../../runtime/operator-manifest.ts'
-import { templateVariables } from '../../../runtime/templates/template-variables.ts'
-
-const identity: AttemptIdentity = {
-  deploymentId: '6f1ab1ba-19a2-4d4b-8a3e-5f2f33a3a111',
-  dagRunId: 7,
-  dagId: 'sales',
-  runId: 'manual__2026-01-31T06:00:00+00:00',
-  taskId: 'train',
-  mapIndex: -1,
-  tryNumber: 1,
-  maxTries: 1,
-  logicalDate: '2026-01-31T06:00:00.000Z',
-  commitSha: 'a'.repeat(40),
-  bundleHash: 'b'.repeat(64),
-}
-const settings: PodSettings = {
-  namespace: 'jobs',
-  namespaces: ['jobs', 'team-a'],
-  executionApiUrl: 'http://web:8080',
-  image: 'worker:1',
-  imagePullPolicy: null,
-  imagePullSecrets: ['pull-worker'],
-  serviceAccountName: 'worker',
-  dagsPath: '/opt/branchline/dags',
-  dagsSource: { type: 'image' },
-  terminationGracePeriodSeconds: 30,
-}
-const variables = (inputs: Record<string, string> = {}, params: object = {}) =>
-  templateVariables({
-    dag_id: 'sales',
-    run_id: identity.runId,
-    task_id: 'train',
-    map_index: -1,
-    try_number: 1,
-    run_type: 'manual',
-    logical_date: identity.logicalDate,
-    data_interval_start: null,
-    data_interval_end: null,
-    params: JSON.stringify(params),
-    inputs,
-  })
+import { identity, operatorVariables, settings } from './operator-fixture.ts'
 
 interface Given {
   inputs?: Record<string, string>
@@ -66,7 +26,7 @@ function podOf(options: PodOperatorOptions, given: Given = {}): V1Pod {
     identity,
     settings: { ...settings, ...given.settings },
     operator: manifest.tasks.at(-1)!.operator as PodOperatorManifest,
-    variables: variables(given.inputs, given.params),
+    variables: operatorVariables(given.inputs, given.params),
     template: given.template ?? null,
   })
 }
@@ -314,10 +274,11 @@ test('a result is taken by a native sidecar that alone has the token', () => {
   expect(initContainers![1]).toMatchObject({
     image: 'worker:1',
     restartPolicy: 'Always',
-    command: ['branchline', 'xcom-sidecar'],
+    command: ['/bin/sh', '-c', expect.stringMatching(/wait; exec branchline xcom-sidecar$/)],
     env: [
       { name: 'BRANCHLINE_EXECUTION_API_URL', value: 'http://web:8080' },
       { name: 'BRANCHLINE_TOKEN_FILE' },
+      { name: 'BRANCHLINE_XCOM_PATH', value: '/branchline/xcom' },
     ],
     securityContext: {
       runAsNonRoot: true,

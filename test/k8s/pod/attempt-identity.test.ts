@@ -80,6 +80,7 @@ describe('labels and annotations', () => {
       'branchline.dev/task_id': 'etl.extract_orders',
       'branchline.dev/map_index': '3',
       'branchline.dev/try_number': '1',
+      'branchline.dev/attempt_id': '12/etl.extract_orders/3/1',
       'branchline.dev/logical_date': '2026-01-05T06:00:00.000Z',
       'branchline.dev/commit_sha': identity.commitSha,
       'branchline.dev/bundle_hash': identity.bundleHash,

@@ -61,6 +61,13 @@ test('each other source of Dags', () => {
   })
 })
 
+test.each(['git@git.example:team/dags.git', 'ssh://git@git.example/team/dags.git', 'file:///srv/dags.git'])(
+  'a repository without a secret in its name: %s',
+  (git_sync_repo) => {
+    expect(settingsOf({ git_sync_repo }).dagsSource).toMatchObject({ repo: git_sync_repo })
+  },
+)
+
 test('without worker_image there may be a template', () => {
   expect(settingsOf({ worker_image: null, pod_template_file: '/etc/pod.yaml' }).image).toBe(null)
 })
@@ -86,6 +93,8 @@ test.each<[Record<string, unknown>, RegExp]>([
   ],
   [{ worker_dags_volume_claim: 'dags' }, /set worker_dags_source to 'volume_claim'/],
   [{ worker_dags_path: 'dags' }, /worker_dags_path is "dags", but must be an absolute path/],
+  [{ git_sync_repo: 'https://u:p@git.example/dags.git' }, /git_sync_repo has a user or password in it/],
+  [{ git_sync_repo: 'https://token@git.example/dags.git' }, /name that in git_sync_credentials_secret/],
   [{ git_sync_known_hosts_config_map: 'hosts' }, /git_sync_ssh_key_secret is not/],
 ])('settings that do not go together stop the start: %j', (own, message) => {
   expect(() => settingsOf(own)).toThrow(message)

@@ -44,6 +44,7 @@ test('a Dag without options gets the defaults', () => {
         pod_override: null,
         pod_template_file: null,
         spot: null,
+        operator: null,
         doc: null,
       },
     ],

@@ -46,8 +46,8 @@ test('a group puts its id before those of its tasks, and is told to the manifest
   })
   expect(manifest.tasks.map((task) => task.task_id)).toEqual(['etl.load', 'etl.checks.load', 'load'])
   expect(manifest.task_groups).toEqual([
-    { group_id: 'etl', tooltip: 'nightly' },
-    { group_id: 'etl.checks', tooltip: null },
+    { group_id: 'etl', tooltip: 'nightly', pod_override: null },
+    { group_id: 'etl.checks', tooltip: null, pod_override: null },
   ])
 })
 

@@ -12,7 +12,8 @@ const rich = dag(
     startDate: '2026-01-01',
     endDate: '2027-01-01',
     params: { depth: { of: ['values'] } },
-    defaults: { retries: 2, executionTimeout: '10m' },
+    defaults: { retries: 2, executionTimeout: '10m', spot: { nodeSelector: { spot: 'yes' } } },
+    podOverride: { spec: { hostNetwork: false } },
   },
   () => {
     const first = task('first', () => 1)
@@ -56,6 +57,11 @@ test.each<[string, (manifest: Json) => unknown]>([
   ['task: retries', (m) => (m.tasks[0]!.retries = -1)],
   ['task: isolation', (m) => (m.tasks[0]!.isolation = 'cold')],
   ['group: tooltip', (m) => (m.task_groups[0]!.tooltip = 1)],
+  ['group: pod_override', (m) => (m.task_groups[0]!.pod_override = { metadata: { name: 'x' } })],
+  ['Dag: pod_override', (m) => (m.pod_override = { containers: [] })],
+  ['task: pod_override', (m) => (m.tasks[0]!.pod_override = [])],
+  ['task: pod_template_file', (m) => (m.tasks[0]!.pod_template_file = 1)],
+  ['task: spot', (m) => (m.tasks[0]!.spot = { node_selector: {} })],
 ])('a manifest is refused with what is wrong with it: %s', (problem, damage) => {
   const reading = readingOf((manifest) => {
     damage(manifest)

@@ -18,7 +18,7 @@ export async function authenticatePod(
 ): Promise<ExecutionPodRow> {
   const { db, identification } = deps
   const { namespace, podName, podUid } = await identification.identify(bearerToken(request))
-  const pod = await readExecutionPod(db, { namespace, podName })
+  const pod = await readExecutionPod(db, { namespace, podName, uid: podUid })
   if (pod === undefined) {
     throw new UnauthenticatedError(
       `the ledger has no pod '${podName}' of namespace '${namespace}': schedulers and servers use different databases, or nobody of this deployment made it`,

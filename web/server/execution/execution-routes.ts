@@ -28,6 +28,7 @@ import {
 } from '../schemas/execution.ts'
 import { authenticatePod, notCurrent } from './authenticate-pod.ts'
 import { takeReport } from './take-report.ts'
+import { xcomRoute } from './xcom-route.ts'
 
 export interface ExecutionSettings {
   heartbeatIntervalMs: number
@@ -60,6 +61,11 @@ export async function executionRoutes(app: ApiApp, deps: ExecutionDeps): Promise
     const pods = new WeakMap<FastifyRequest, ExecutionPodRow>()
     scope.addHook('onRequest', async (request) => {
       pods.set(request, await authenticatePod(deps, request))
+    })
+    await xcomRoute(scope, {
+      db: deps.db,
+      xcomMaxBytes: deps.settings.xcomMaxBytes,
+      podOf: (request) => pods.get(request)!,
     })
     addRoutes(scope.withTypeProvider<TypeBoxTypeProvider>(), deps, (request) => pods.get(request)!)
   })

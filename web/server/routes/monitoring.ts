@@ -1,5 +1,6 @@
 // What tells how the system does: import errors, health, the audit.
 import { DatabaseUnavailableError } from '../../../runtime/errors.ts'
+import { readDeploymentId } from '../../../scheduler/database/pod-ledger.ts'
 import { readEventLogs } from '../../../scheduler/database/queries/read-event-logs.ts'
 import { readImportErrors } from '../../../scheduler/database/queries/read-import-errors.ts'
 import { readSchedulers } from '../../../scheduler/database/queries/read-schedulers.ts'
@@ -75,13 +76,18 @@ export function monitoringRoutes(app: ApiApp, deps: RouteDeps): void {
 
 async function health({ db, version }: RouteDeps): Promise<Health> {
   try {
-    const [schemaVersion, rows] = await Promise.all([readSchemaVersion(db), readSchedulers(db)])
+    const [schemaVersion, deploymentId, rows] = await Promise.all([
+      readSchemaVersion(db),
+      readDeploymentId(db),
+      readSchedulers(db),
+    ])
     const schedulers = rows.map((row) => ({
       ...jsonRow(row),
       status: row.lease_expires_in_ms > 0 ? ('healthy' as const) : ('unhealthy' as const),
     }))
     return {
       version,
+      deployment_id: deploymentId,
       metadatabase: { status: 'healthy', schema_version: schemaVersion, message: null },
       scheduler: { status: schedulers.some((one) => one.status === 'healthy') ? 'healthy' : 'unhealthy' },
       schedulers,
@@ -90,6 +96,7 @@ async function health({ db, version }: RouteDeps): Promise<Health> {
     if (!(error instanceof DatabaseUnavailableError)) throw error
     return {
       version,
+      deployment_id: null,
       metadatabase: { status: 'unhealthy', schema_version: null, message: error.message },
       scheduler: { status: null },
       schedulers: [],

@@ -28,6 +28,9 @@ const status = Type.Enum(['healthy', 'unhealthy'])
 /** Answered with 200 also while Postgres is away: it is this server's finding, not its failure. */
 export const Health = Type.Object({
   version: Type.String({ description: 'Release of this server.' }),
+  deployment_id: Nullable(
+    Type.String({ description: "Label branchline.dev/deployment_id of this deployment's pods." }),
+  ),
   metadatabase: Type.Object({
     status,
     schema_version: Nullable(Type.Integer()),

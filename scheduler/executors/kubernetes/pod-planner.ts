@@ -1,0 +1,111 @@
+// From orders to rows of the ledger: the pod of each order is built and written down, many in one statement, and only
+// then handed on to be created. An order of which no pod can be made fails by itself; while Postgres is away, all wait.
+import { messageOf } from '../../../runtime/errors.ts'
+import type { Logger } from '../../../runtime/log.ts'
+import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
+import type { Database } from '../../database/connection.ts'
+import { type PlannedPod, planPods } from '../../database/pod-ledger.ts'
+import { createPass } from '../../pass.ts'
+import { endedWithoutRunner } from '../ended-without-runner.ts'
+import type { DispatchOrder, ExecutorReport } from '../executor.ts'
+import { activePod } from './active-pod.ts'
+import type { BuildPod } from './build-pod.ts'
+import type { LaunchedPod } from './pod-launcher.ts'
+import type { PodLogs } from './pod-logs.ts'
+
+/** Pods that one statement plans. Larger: fewer statements; their manifests are some kilobytes each. */
+const planAtOnce = 200
+
+export interface PodPlanner {
+  plan(orders: readonly DispatchOrder[]): void
+  /** @returns whether it was not planned yet: it is reported as ended, and will not be */
+  withdraw(attemptId: string, reason: CancelReason): boolean
+  /** Tries again what could not be planned. */
+  tick(): void
+  stop(): Promise<void>
+}
+
+export function createPodPlanner(deps: {
+  db: Database
+  schedulerId: number
+  build: BuildPod
+  logs: PodLogs
+  /** They are in the ledger. */
+  onPlanned: (pods: LaunchedPod[]) => void
+  onReport: (report: ExecutorReport) => void
+  log: Logger
+}): PodPlanner {
+  const { db, schedulerId, log } = deps
+  const waiting = new Map<string, DispatchOrder>()
+  let isStopping = false
+
+  const pass = createPass('plan-pods', log, async () => {
+    while (waiting.size > 0 && !isStopping) {
+      const orders = [...waiting.values()].slice(0, planAtOnce)
+      const built = (await Promise.all(orders.map(buildOne))).filter((one) => one !== null)
+      // From here on it is no more to be withdrawn here, but where it is handed on to.
+      const planned = built.filter(({ launched }) => waiting.has(launched.active.attemptId))
+      const rows = planned.map(({ row }) => row)
+      for (const { launched } of planned) waiting.delete(launched.active.attemptId)
+      try {
+        await planPods(db, schedulerId, rows)
+      } catch (error) {
+        for (const { launched, dispatch } of planned) waiting.set(launched.active.attemptId, dispatch)
+        throw error
+      }
+      deps.onPlanned(planned.map(({ launched }) => launched))
+    }
+  })
+
+  /** @returns null where no pod can be made of it: then its end is reported */
+  async function buildOne(
+    dispatch: DispatchOrder,
+  ): Promise<{ dispatch: DispatchOrder; launched: LaunchedPod; row: PlannedPod } | null> {
+    const { order, dagRunId, task } = dispatch
+    const { dag_id, run_id, task_id, map_index, try_number, token } = order
+    const key = { dag_run_id: dagRunId, task_id, map_index, try_number }
+    const place = { dag_id, run_id, task_id, map_index, try_number }
+    try {
+      const manifest = await deps.build(dispatch)
+      const { namespace, name: podName } = manifest.metadata as { namespace: string; name: string }
+      const kind = task.operator?.kind ?? 'task'
+      return {
+        dispatch,
+        launched: {
+          active: activePod({ key, token, place, task, kind, namespace, podName, row: null }),
+          manifest,
+        },
+        row: { ...key, token, kind, namespace, pod_name: podName, manifest: JSON.stringify(manifest) },
+      }
+    } catch (error) {
+      waiting.delete(order.attempt_id)
+      const words = { name: 'PodNotMade', message: messageOf(error), stack: null }
+      await deps.logs.say({ key, place }, 'error', `${words.name}: ${words.message}`).catch(() => {})
+      deps.onReport({ ...endedWithoutRunner(order, words), retryable: false })
+      return null
+    }
+  }
+
+  return {
+    plan(orders) {
+      for (const dispatch of orders) waiting.set(dispatch.order.attempt_id, dispatch)
+      pass.wake()
+    },
+    withdraw(attemptId, reason) {
+      const dispatch = waiting.get(attemptId)
+      if (dispatch === undefined) return false
+      waiting.delete(attemptId)
+      const message = `ended before it began: ${reason}`
+      const words = { name: 'AttemptCancelled', message, stack: null }
+      deps.onReport(endedWithoutRunner(dispatch.order, words))
+      return true
+    },
+    tick() {
+      if (waiting.size > 0) pass.wake()
+    },
+    async stop() {
+      isStopping = true
+      await pass.stop()
+    },
+  }
+}

@@ -1,0 +1,297 @@
+// What becomes of the attempts whose pods exist: each row that changed, and each tick of the clock, is judged, and what
+// the verdict asks for is done: a start is reported, trouble is told, an end is made whole (its log first), reported, and
+// the pod given to whoever tidies up. Whatever fails on the way is left, and judged again at the next tick.
+import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
+import { followedContainers, isDeletedAtEnd, logLineText } from '../../../k8s/operators/operator-logs.ts'
+import { messageOf } from '../../../runtime/errors.ts'
+import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
+import type { Logger } from '../../../runtime/log.ts'
+import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
+import type { Database } from '../../database/connection.ts'
+import { setPodCancelReason, setPodWaiting } from '../../database/pod-ledger.ts'
+import type { PodRow } from '../../database/pod-rows.ts'
+import type { ExecutorReport } from '../executor.ts'
+import type { ActivePod } from './active-pod.ts'
+import { judgeOperator } from './judge-operator.ts'
+import { judgeTaskPod, type PodVerdict } from './judge-pod.ts'
+import { readPodEvents, warningOf } from './pod-events.ts'
+import type { PodFollowers } from './pod-followers.ts'
+import type { PodLogs } from './pod-logs.ts'
+import type { PodTidier } from './pod-tidier.ts'
+import { endByClock, noteTrouble, troubleToSay } from './pod-trouble.ts'
+import type { KubernetesExecutorSettings } from './settings.ts'
+
+/** A pod whose status does not say why it does not run is looked up in the cluster's events after so long. */
+const askEventsAfterMs = 3_000
+/** And again after so long. */
+const askEventsAgainMs = 5_000
+
+type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
+
+export interface PodReconciler {
+  /** A row as it is now. */
+  see(pod: ActivePod, row: PodRow): void
+  /** The clock has moved on. */
+  tick(pods: Iterable<ActivePod>): void
+  /** The pod will not be created: its attempt ends with these words. */
+  refuse(pod: ActivePod, words: ErrorReport): Promise<void>
+  /** The attempt is to end: its pod is told, and by it the reason. May be repeated. */
+  end(pod: ActivePod, reason: CancelReason): Promise<void>
+}
+
+/** @param deps.onEnded the attempt is reported, or was another's all along */
+export function createPodReconciler(deps: {
+  db: Database
+  client: KubernetesClient
+  settings: KubernetesExecutorSettings
+  logs: PodLogs
+  followers: PodFollowers
+  tidier: PodTidier
+  /** The pod as it was sent. */
+  manifestOf: (pod: ActivePod) => Promise<V1Pod | undefined>
+  onReport: (report: ExecutorReport) => void
+  onEnded: (pod: ActivePod) => void
+  log: Logger
+}): PodReconciler {
+  const { db, client, settings, logs, followers, log } = deps
+  /** Those that the clock may end, or whose end could not be made whole yet. */
+  const waiting = new Set<ActivePod>()
+
+  function see(pod: ActivePod, row: PodRow): void {
+    pod.row = row
+    pod.cancelReason ??= row.cancel_reason
+    if (!pod.isFollowed) return
+    reportStart(pod, row)
+    judge(pod)
+  }
+
+  /** Our own program says when it begins; of any other image the kubelet does. */
+  function reportStart(pod: ActivePod, row: PodRow): void {
+    if (pod.startedAt !== null) return
+    const base = pod.operator === null ? undefined : row.observation?.containers[0]
+    const startedAt = row.started_at ?? (base?.started_at == null ? null : new Date(base.started_at))
+    if (startedAt === null) return
+    pod.startedAt = startedAt.getTime()
+    deps.onReport({
+      type: 'start',
+      attempt_id: pod.attemptId,
+      token: pod.token,
+      start_ms: pod.startedAt,
+      hostname: row.hostname ?? pod.podName,
+      pid: row.pid ?? 0,
+    })
+    if (pod.operator?.log_events_on_startup) void sayEvents(pod)
+  }
+
+  function judge(pod: ActivePod): void {
+    const { row, operator } = pod
+    if (pod.isEnding || row === null || !pod.isFollowed) return
+    const { fatalReasons } = settings
+    const verdict =
+      operator === null
+        ? judgeTaskPod(row, fatalReasons)
+        : judgeOperator(row, operator, { fatalReasons, nowMs: Date.now() })
+    if (verdict.type === 'ended') {
+      void conclude(pod, verdict)
+      return
+    }
+    if (verdict.type === 'running') {
+      pod.trouble = null
+      follow(pod)
+      if (pod.executionTimeoutMs === null || operator === null) waiting.delete(pod)
+      else waiting.add(pod)
+      return
+    }
+    waiting.add(pod)
+    // What the events said stays until the status says something.
+    if (verdict.words !== null || pod.eventsReadAt === 0) noteTrouble(pod, verdict.words, verdict.isFatal)
+  }
+
+  /** The logs of a pod that is no program of ours. */
+  function follow(pod: ActivePod): void {
+    const { operator } = pod
+    if (!operator?.get_logs) return
+    void deps.manifestOf(pod).then(
+      (manifest) => {
+        if (manifest === undefined) return
+        const textOf = (container: string, line: string) => logLineText(container, line, operator)
+        followers.follow(pod, followedContainers(manifest, operator), textOf)
+      },
+      // The database is away: the next look, or the end, tries again.
+      () => {},
+    )
+  }
+
+  function tick(pods: Iterable<ActivePod>): void {
+    const now = Date.now()
+    for (const pod of waiting) {
+      judge(pod)
+      if (!pod.isEnding && pod.cancelReason === null) heedClock(pod, now)
+    }
+    // Those that could not be told yet, or whose pod came after it was.
+    for (const pod of pods) {
+      const isTold = pod.row?.observation?.deletion_timestamp != null
+      if (pod.cancelReason !== null && !isTold && !pod.isEnding) void end(pod, pod.cancelReason)
+    }
+  }
+
+  function heedClock(pod: ActivePod, now: number): void {
+    const { executionTimeoutMs, startedAt } = pod
+    if (startedAt !== null) {
+      if (executionTimeoutMs !== null && now - startedAt >= executionTimeoutMs) {
+        pod.cancelReason = 'timeout'
+        void end(pod, 'timeout')
+      }
+      return
+    }
+    const toSay = troubleToSay(pod, now)
+    if (toSay !== null) {
+      toSay.isSaid = true
+      logs.say(pod, 'warn', `the pod waits: ${toSay.name}: ${toSay.message}`).catch(() => {
+        toSay.isSaid = false
+      })
+    }
+    const verdict = endByClock(pod, settings, now)
+    if (verdict !== null) void conclude(pod, verdict)
+    else if (pod.trouble === null || pod.eventsReadAt > 0) askEvents(pod, now)
+  }
+
+  /** A volume that cannot be mounted, an address that cannot be had: only events tell. */
+  function askEvents(pod: ActivePod, now: number): void {
+    const { row } = pod
+    if (row?.uid == null || row.state !== 'created' || now - pod.plannedAt < askEventsAfterMs) return
+    if (now - pod.eventsReadAt < askEventsAgainMs) return
+    pod.eventsReadAt = now
+    readPodEvents(client, pod)
+      .then(
+        async (events) => {
+          const warning = warningOf(events)
+          if (warning === null || pod.startedAt !== null || pod.isEnding) return
+          noteTrouble(pod, warning, false)
+          await setPodWaiting(db, pod.key, { reason: warning.name, message: warning.message })
+        },
+        // The API server is away: it is asked again.
+        () => {},
+      )
+      .catch(() => {})
+  }
+
+  async function sayEvents(pod: ActivePod): Promise<void> {
+    try {
+      for (const { name, message } of await readPodEvents(client, pod)) {
+        await logs.say(pod, 'info', `event ${name}: ${message}`)
+      }
+    } catch (error) {
+      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'events of a pod cannot be told')
+    }
+  }
+
+  /** The attempt is over: its log is made whole, then it is reported, and its pod may go. */
+  async function conclude(pod: ActivePod, verdict: EndedVerdict): Promise<void> {
+    if (pod.isEnding) return
+    pod.isEnding = true
+    try {
+      await completeLog(pod, verdict)
+    } catch (error) {
+      // The database or the API server is away: the row is judged again at the next tick.
+      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'the log of an ended pod waits')
+      pod.isEnding = false
+      waiting.add(pod)
+      return
+    }
+    const { row } = pod
+    const { outcome } = verdict
+    const now = Date.now()
+    const startMs = row?.finish?.start_ms ?? pod.startedAt ?? now
+    deps.onReport({
+      type: 'finish',
+      attempt_id: pod.attemptId,
+      token: pod.token,
+      ...outcome,
+      isInfrastructure: verdict.isInfrastructure,
+      start_ms: pod.operator === null ? startMs : (pod.startedAt ?? now),
+      end_ms: pod.operator === null ? (row?.finish?.end_ms ?? now) : endOf(row, now),
+      hostname: row?.hostname ?? pod.podName,
+      pid: row?.pid ?? null,
+    })
+    waiting.delete(pod)
+    deps.onEnded(pod)
+    deps.tidier.ended(pod.key, isToBeDeleted(pod, outcome.state))
+  }
+
+  async function completeLog(pod: ActivePod, { outcome, hasUnsentLog }: EndedVerdict): Promise<void> {
+    const { operator } = pod
+    if (hasUnsentLog) await logs.fetchRest(pod)
+    if (operator?.get_logs && pod.row?.observation != null && !pod.row.is_gone) {
+      const manifest = await deps.manifestOf(pod)
+      if (manifest !== undefined && pod.startedAt !== null) {
+        const textOf = (container: string, line: string) => logLineText(container, line, operator)
+        followers.follow(pod, followedContainers(manifest, operator), textOf)
+      }
+    }
+    await followers.finished(pod)
+    const isOwnAccount = operator === null && pod.row?.finish != null
+    if (outcome.error === null || isOwnAccount) return
+    const level = outcome.state === 'skipped' ? 'info' : 'error'
+    if (outcome.state === 'failed' && operator !== null) {
+      if (operator.log_events_on_failure) await sayEvents(pod)
+      if (operator.log_pod_spec_on_failure) {
+        const manifest = await deps.manifestOf(pod)
+        if (manifest !== undefined) await logs.say(pod, 'info', `the pod was: ${JSON.stringify(manifest)}`)
+      }
+    }
+    await logs.say(pod, level, `${outcome.error.name}: ${outcome.error.message}`)
+  }
+
+  /** Undefined: as the deployment says. */
+  function isToBeDeleted({ operator, row, cancelReason }: ActivePod, state: string): boolean {
+    if (operator === null)
+      return settings.keep === 'on_completion' || (settings.keep === 'on_success' && state !== 'failed')
+    return isDeletedAtEnd(operator, {
+      phase: row?.observation?.phase ?? 'Pending',
+      isKilled: cancelReason !== null,
+    })
+  }
+
+  async function refuse(pod: ActivePod, words: ErrorReport): Promise<void> {
+    const outcome = { state: 'failed', retryable: true, result: null, error: words, exit_code: null } as const
+    await conclude(pod, { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false })
+  }
+
+  async function end(pod: ActivePod, reason: CancelReason): Promise<void> {
+    try {
+      await setPodCancelReason(db, pod.key, reason)
+      if (pod.row) pod.row.cancel_reason ??= reason
+      if (pod.operator?.on_kill_action === 'keep_pod') {
+        await refuse(pod, {
+          name: 'AttemptKilled',
+          message: `it was ended (${reason}), and its pod is kept`,
+          stack: null,
+        })
+        return
+      }
+      const isThere = await client.deletePod(
+        pod.namespace,
+        pod.podName,
+        pod.row?.uid == null ? {} : { uid: pod.row.uid },
+      )
+      const wasNeverSeen = pod.row === null || pod.row.observation === null
+      if (!isThere && wasNeverSeen) {
+        await refuse(pod, {
+          name: 'AttemptCancelled',
+          message: `ended before it began: ${reason}`,
+          stack: null,
+        })
+      }
+    } catch (error) {
+      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'a pod could not be told to end yet')
+    }
+  }
+
+  return { see, tick, refuse, end }
+}
+
+function endOf(row: PodRow | null, now: number): number {
+  const finishedAt = row?.observation?.containers[0]?.finished_at
+  return finishedAt == null ? now : Date.parse(finishedAt)
+}

@@ -1,0 +1,183 @@
+// The log of an attempt in a pod is its stream, byte for byte, whoever writes and whoever is killed.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { attemptLogPath } from '../../../runtime/log-line.ts'
+import { appendAttemptLog, appendOwnLines } from '../../../scheduler/database/append-attempt-log.ts'
+import { openDatabase } from '../../../scheduler/database/connection.ts'
+import { eventually } from '../../support/eventually.ts'
+import { createExecution, type Execution, type TestAttempt } from '../../support/execution.ts'
+
+let execution: Execution
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  execution = await createExecution('')
+})
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await execution[Symbol.asyncDispose]()
+})
+
+const append = ({ key }: TestAttempt, offset: number, text: string) =>
+  appendAttemptLog(execution.db, { key, logsDir: execution.logsDir, bytes: Buffer.from(text), offset })
+
+const say = ({ key }: TestAttempt, message: string) =>
+  appendOwnLines(execution.db, { key, logsDir: execution.logsDir, lines: [{ level: 'info', message }] })
+
+const pathOf = ({ key, dagId, runId }: TestAttempt) =>
+  attemptLogPath(execution.logsDir, { ...key, dag_id: dagId, run_id: runId })
+
+/** What the log has beside lines of our own. */
+function streamOf(attempt: TestAttempt): string {
+  return readFileSync(pathOf(attempt), 'utf8').replaceAll(
+    /^\{"ts":[^\n]*"stream":"branchline","msg":"own[^\n]*\n/gm,
+    '',
+  )
+}
+
+function startWriter({ key }: TestAttempt, file: string): ChildProcess {
+  const program = join(import.meta.dirname, '../../support/log-writer-main.ts')
+  const { databaseUrl, logsDir } = execution
+  const child = spawn(process.execPath, [program, databaseUrl, logsDir, JSON.stringify(key), file], {
+    stdio: 'inherit',
+  })
+  children.push(child)
+  return child
+}
+
+test('lines of our own stand between those of the stream, and count as none of it', async () => {
+  const attempt = await execution.insertAttempt('ok')
+  expect(await say(attempt, 'own: scheduled')).toBe(true)
+  expect(await append(attempt, 0, 'one\n')).toBe(4)
+  await say(attempt, 'own: a second')
+  expect(await append(attempt, 4, 'without an end')).toBe(18)
+  await say(attempt, 'own: the last')
+  const { log_bytes, log_file_bytes } = await execution.ledger(attempt)
+  expect(log_bytes).toBe(18)
+  expect(log_file_bytes).toBe(readFileSync(pathOf(attempt)).length)
+  const messages = execution
+    .logText(attempt)
+    .split('\n')
+    .map((line) => /"msg":"([^"]+)/.exec(line)?.[1] ?? line)
+  expect(messages).toEqual(['own: scheduled', 'one', 'own: a second', 'without an end', 'own: the last', ''])
+})
+
+test('an attempt that the ledger does not have has no log', async () => {
+  const attempt = await execution.insertAttempt('ok')
+  const stranger = { ...attempt, key: { ...attempt.key, try_number: 2 } }
+  expect(await append(stranger, 0, 'x\n')).toBeUndefined()
+  expect(await say(stranger, 'own')).toBe(false)
+  expect(existsSync(pathOf(stranger))).toBe(false)
+})
+
+test('what a disk lost is not made up by zeros', async () => {
+  const attempt = await execution.insertAttempt('ok')
+  await append(attempt, 0, 'one\ntwo\n')
+  truncateSync(pathOf(attempt), 4)
+  expect(await append(attempt, 8, 'three\n')).toBe(14)
+  expect(execution.logText(attempt)).toBe('one\nthree\n')
+})
+
+/** Updates of the ledger wait for it: what is written into the file then is not committed. */
+async function holdCommits(): Promise<() => Promise<void>> {
+  const { db } = execution
+  await db.query(`create or replace function wait_for_test() returns trigger language plpgsql as
+    $$ begin perform pg_advisory_xact_lock_shared(4711); return new; end $$`)
+  await db.query(`create or replace trigger wait_for_test before update of log_bytes on pod
+    for each row execute function wait_for_test()`)
+  const holder = await db.connect(() => {})
+  await holder.query('select pg_advisory_lock(4711)')
+  return () => holder.close()
+}
+
+const waitingSessions = async () =>
+  (
+    await execution.db.query<{ pid: number }>(
+      `select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+    )
+  ).rows.map(({ pid }) => pid)
+
+test.for(['the writer', 'its session'] as const)(
+  '%s may die between the file and the commit',
+  async (who) => {
+    const attempt = await execution.insertAttempt('ok')
+    await append(attempt, 0, 'kept\n')
+    const text = `kept\n${'a line that is long\n'.repeat(20_000)}`
+    const file = join(execution.directory, 'text')
+    writeFileSync(file, text)
+    const release = await holdCommits()
+    const writer = startWriter(attempt, file)
+    await eventually(
+      'bytes in the file that are not committed',
+      async () => (await waitingSessions()).length > 0,
+    )
+    const size = () => readFileSync(pathOf(attempt)).length
+    expect(size()).toBeGreaterThan(5)
+    expect((await execution.ledger(attempt)).log_file_bytes).toBe(5)
+    if (who === 'the writer') {
+      writer.kill('SIGKILL')
+      await once(writer, 'exit')
+    }
+    for (const pid of await waitingSessions())
+      await execution.db.query('select pg_terminate_backend($1)', [pid])
+    await eventually(
+      'its lock is free',
+      async () => (await waitingSessions()).length === 0 || who === 'its session',
+    )
+    await release()
+    if (who === 'the writer') {
+      // Shorter than what was left there.
+      await say(attempt, 'own: the pod is gone')
+      expect(streamOf(attempt)).toBe('kept\n')
+      startWriter(attempt, file)
+    }
+    await eventually('all of it', async () => (await execution.ledger(attempt)).log_bytes === text.length)
+    expect(streamOf(attempt)).toBe(text)
+  },
+)
+
+test('many writers at once, killed and cut off at random, make one stream', async () => {
+  const attempt = await execution.insertAttempt('ok')
+  const lines = Array.from({ length: 60_000 }, (_, n) => `line ${n} ${'·'.repeat(n % 37)}\n`).join('')
+  const file = join(execution.directory, 'stream')
+  writeFileSync(file, lines)
+  const size = Buffer.byteLength(lines)
+  const kept = async () => (await execution.ledger(attempt)).log_bytes
+  const own = openDatabase(execution.databaseUrl, { max: 1 })
+  const writers = new Set<ChildProcess>()
+  let [kills, cuts, said] = [0, 0, 0]
+  const speaking = (async () => {
+    while ((await kept().catch(() => 0)) < size) {
+      said += 1
+      await say(attempt, `own ${said}`).catch(() => {})
+    }
+  })()
+  while ((await kept()) < size) {
+    while (writers.size < 3) {
+      const writer = startWriter(attempt, file)
+      writers.add(writer)
+      writer.once('exit', () => writers.delete(writer))
+    }
+    await delay(Math.random() * 50)
+    if (Math.random() < 0.3) {
+      const [victim] = writers
+      if (victim?.kill('SIGKILL')) kills += 1
+    } else {
+      const { rowCount } = await own.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid() and application_name = 'branchline'
+           and query like '%pod%' order by random() limit 1`,
+      )
+      cuts += rowCount
+    }
+  }
+  for (const writer of writers) writer.kill('SIGKILL')
+  await own.close()
+  await speaking
+  expect(kills + cuts).toBeGreaterThan(5)
+  expect(streamOf(attempt)).toBe(lines)
+}, 60_000)
