@@ -30,6 +30,8 @@ export interface LogRead {
   fault: string | null
   /** The container has no log yet, in the server's words. */
   refusal: KubernetesError | null
+  /** Where it begins is known: the cursor's line was met, or there was none to meet. */
+  isPlaced: boolean
   /** The line without an end, with which a followed stream ended. It was not handed over. */
   openLine: LogLine | null
 }
@@ -92,15 +94,16 @@ export async function readLogStream(
   } catch (error) {
     // 400: the container has not begun, or there is none of that name. 404: the pod is gone. The pod says which.
     const isNone = error instanceof KubernetesError && (error.status === 400 || error.status === 404)
-    if (isFollowing && isNone) return { fault, refusal: error, openLine: null }
+    if (isFollowing && isNone) return { fault, refusal: error, isPlaced: false, openLine: null }
     throw error
   } finally {
     reading.abort()
   }
   const rest = reader.rest()
   fault = rest.faults.at(-1) ?? fault
+  const isPlaced = !resume.isSearching
   // A log that goes on may end with half a line for now.
-  if (isFollowing) return { fault, refusal: null, openLine: rest.lines.at(-1) ?? null }
+  if (isFollowing) return { fault, refusal: null, isPlaced, openLine: rest.lines.at(-1) ?? null }
   await handOver(resume.take(rest.lines))
   await handOver(resume.giveUp())
   if (resume.isSearching && openLine !== null && fault === null) {
@@ -109,7 +112,7 @@ export async function readLogStream(
     await deps.onLines({ lines: [openLine], cursor: last, hasGap: !isNextFile })
     deps.onCursor(last)
   }
-  return { fault, refusal: null, openLine: null }
+  return { fault, refusal: null, isPlaced, openLine: null }
 }
 
 function withOpenLine(openLine: LogLine, lines: LogLine[], isNextFile: boolean): LogLine[] {

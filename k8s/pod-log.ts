@@ -66,7 +66,7 @@ export async function followPodLog(deps: PodLogDeps & { log: Logger; idleMs?: nu
       const pod = await client.readPod(namespace, name, signal === undefined ? {} : { signal })
       // Kubelet ends the stream of a container that has ended with the file that it had open, even where it has begun
       // another one since: that has the rest, and begins where this one ends.
-      const isNextFile = read.refusal === null && read.fault === null
+      const isNextFile = read.isPlaced && read.fault === null
       const readRest = () =>
         readLogStream({ ...deps, cursor, openLine, isNextFile, isFollowing: false, idleMs, onCursor })
       const end = await endOf({ deps, pod, read, readRest })

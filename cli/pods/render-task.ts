@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { buildOperatorJob } from '../../k8s/operators/operator-job.ts'
 import { buildOperatorObjects } from '../../k8s/operators/operator-objects.ts'
 import { buildOperatorPod } from '../../k8s/operators/operator-pod.ts'
-import { parseOperatorTemplate } from '../../k8s/operators/operator-template.ts'
-import { renderTexts } from '../../k8s/operators/render-operator.ts'
+import { operatorTemplatePath, parseOperatorTemplate } from '../../k8s/operators/operator-template.ts'
 import type { AttemptIdentity } from '../../k8s/pod/attempt-identity.ts'
 import { buildAttemptPod } from '../../k8s/pod/attempt-pod.ts'
 import { overridesOf } from '../../k8s/pod/overrides-of.ts'
@@ -88,13 +87,17 @@ export async function renderTask(input: RenderInput): Promise<object[]> {
   if (operator.kind === 'resource') return buildOperatorObjects({ identity, settings, operator, variables })
   const template = templateOf(operator.pod_template_file, root, variables)
   return operator.kind === 'job'
-    ? [buildOperatorJob({ identity, settings, operator, variables, template })]
-    : [await changed(buildOperatorPod({ identity, settings, operator, variables, template }))]
+    ? [buildOperatorJob({ identity, settings, operator, variables, template, spot: task.spot })]
+    : [
+        await changed(
+          buildOperatorPod({ identity, settings, operator, variables, template, spot: task.spot }),
+        ),
+      ]
 }
 
 function templateOf(file: string | null, root: string, variables: TemplateVariables): V1Pod | null {
   if (file === null) return null
-  const path = renderTexts(file, variables, { key: 'pod_template_file', name: 'podTemplateFile' })
+  const path = operatorTemplatePath(file, variables)
   return parseOperatorTemplate(fileOfCommit(root, path), path)
 }
 

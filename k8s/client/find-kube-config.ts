@@ -9,7 +9,7 @@ import { didYouMean } from '../../runtime/nearest.ts'
 import { parseYaml } from '../yaml.ts'
 
 /** The files that Kubernetes puts into a pod. */
-export const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
+const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 export interface KubeConfigChoice {
   /** True: the pod's service account. False: a file. Null: as `findKubeConfig` says. */

@@ -180,6 +180,15 @@ export interface KubernetesClient {
   ): Promise<KubernetesObject>
   /** Undefined where there is none of that name. */
   readObject(reference: ObjectReference, options?: CallOptions): Promise<KubernetesObject | undefined>
+  /**
+   * @param patch for `apply` the object as it is to be, which is made where it is not there; else the fields
+   * that change
+   */
+  patchObject(
+    reference: ObjectReference,
+    patch: unknown,
+    options: CallOptions & { type: 'apply' | 'merge' | 'strategic' },
+  ): Promise<KubernetesObject>
   /** Returns what `deletePod` does. */
   deleteObject(reference: ObjectReference, options?: DeleteOptions): Promise<boolean>
   /** Drops all connections. */

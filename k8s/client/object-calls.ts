@@ -7,7 +7,16 @@ import { deleteCall } from './delete-call.ts'
 import type { CallOptions, KubernetesClient, KubernetesObject, ObjectReference } from './kubernetes-client.ts'
 import type { Transport } from './transport.ts'
 
-type ObjectCalls = Pick<KubernetesClient, 'createObject' | 'readObject' | 'deleteObject'>
+type ObjectCalls = Pick<KubernetesClient, 'createObject' | 'readObject' | 'patchObject' | 'deleteObject'>
+
+/** Who we are among those that set fields of an object. */
+const fieldManager = 'branchline'
+
+const patchTypes = {
+  apply: 'application/apply-patch+yaml',
+  merge: 'application/merge-patch+json',
+  strategic: 'application/strategic-merge-patch+json',
+} as const
 
 /** One entry of the server's list of kinds. */
 interface ApiResource {
@@ -90,6 +99,22 @@ export function createObjectCalls(deps: { transport: Transport; namespace: strin
         if (isNotFound(error)) return undefined
         throw error
       }
+    },
+    async patchObject(reference, patch, { type, signal }) {
+      const { path, prefix } = await pathOf(reference, signal === undefined ? {} : { signal })
+      const { kind, name } = reference
+      // What others have set stays theirs, but for what we say of it.
+      const query =
+        type === 'apply' ? `?fieldManager=${fieldManager}&force=true` : `?fieldManager=${fieldManager}`
+      const answer = await transport.call({
+        call: `${type === 'apply' ? 'apply' : 'patch'} ${kind} ${prefix}${name}`,
+        method: 'PATCH',
+        path: `${path}/${encodeURIComponent(name)}${query}`,
+        body: JSON.stringify(patch),
+        contentType: patchTypes[type],
+        signal,
+      })
+      return JSON.parse(answer) as KubernetesObject
     },
     async deleteObject(reference, options = {}) {
       const { path, prefix } = await pathOf(reference, options)

@@ -30,6 +30,8 @@ export interface ApiRequest {
   path: string
   /** JSON. */
   body?: string
+  /** Of the body; default application/json. */
+  contentType?: string
   /** Default: what the client was made with. For a stream: until its answer begins. */
   timeoutMs?: number | undefined
   signal?: AbortSignal | undefined
@@ -115,8 +117,7 @@ export function createTransport(deps: {
       ...credential.headers,
     }
     if (request.body !== undefined) {
-      headers['content-type'] =
-        request.method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
+      headers['content-type'] = request.contentType ?? 'application/json'
       headers['content-length'] = Buffer.byteLength(request.body)
     }
     return await new Promise<Begun>((resolve, reject) => {

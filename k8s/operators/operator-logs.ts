@@ -34,22 +34,25 @@ export function logLineText(
 
 /**
  * Whether the pod is deleted when its attempt has ended.
- * @param phase of the pod at that time
+ * @param observation of that time, when sidecars may still run; null: nothing was seen of it
  * @param isKilled the attempt was ended from outside: cancelled, or out of time
  */
 export function isDeletedAtEnd(
   operator: Pick<PodOperatorManifest, 'on_finish_action' | 'on_kill_action'>,
-  { phase, isKilled }: { phase: PodObservation['phase']; isKilled: boolean },
+  { observation, isKilled }: { observation: PodObservation | null; isKilled: boolean },
 ): boolean {
   if (isKilled) return operator.on_kill_action === 'delete_pod'
+  const base = observation?.containers[0]
+  const isOver =
+    base?.state === 'terminated' || observation?.phase === 'Succeeded' || observation?.phase === 'Failed'
   switch (operator.on_finish_action) {
     case 'delete_pod':
       return true
     case 'keep_pod':
       return false
     case 'delete_succeeded_pod':
-      return phase === 'Succeeded'
+      return isOver && base?.exit_code === 0
     case 'delete_active_pod':
-      return phase !== 'Succeeded' && phase !== 'Failed'
+      return !isOver
   }
 }

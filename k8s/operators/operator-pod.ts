@@ -7,6 +7,7 @@
 // are not laid over it, and neither is the deployment's pod template.
 import { PodSpecError } from '../../runtime/errors.ts'
 import type { V1Pod } from '../../runtime/kubernetes-types.ts'
+import type { SpotManifest } from '../../runtime/manifest.ts'
 import type { PodOperatorManifest, PodParameters } from '../../runtime/operator-manifest.ts'
 import type { PodOverride } from '../../runtime/pod-override.ts'
 import type { TemplateVariables } from '../../runtime/templates/template-variables.ts'
@@ -14,6 +15,7 @@ import { type AttemptIdentity, podAnnotations, podLabels } from '../pod/attempt-
 import { layOver, withoutNulls } from '../pod/merge-pods.ts'
 import type { PodSettings } from '../pod/pod-settings.ts'
 import { withSpecHash } from '../pod/spec-hash.ts'
+import { onSpot } from '../pod/spot.ts'
 import { operatorName } from './operator-name.ts'
 import { operatorPart } from './operator-part.ts'
 import { renderOperator, renderTexts } from './render-operator.ts'
@@ -30,6 +32,8 @@ export interface OperatorPodInput<Manifest> {
   variables: TemplateVariables
   /** What pod_template_file holds in the run's commit, read by `parseOperatorTemplate`; null where none is named. */
   template: V1Pod | null
+  /** Of the task, as for worker pods. Default null. */
+  spot?: SpotManifest | null
 }
 
 /**
@@ -76,6 +80,7 @@ export function describedPod({
   operator,
   variables,
   template,
+  spot = null,
 }: OperatorPodInput<PodParameters>): DescribedPod & {
   labels: Record<string, string>
   annotations: Record<string, string>
@@ -86,7 +91,7 @@ export function describedPod({
     (below, layer) => (layer === null ? below : layOver(below, layer)),
     (base ?? {}) as PodOverride,
   )
-  const { metadata, spec } = withoutNulls(laid) as V1Pod
+  const { metadata, spec } = withoutNulls(onSpot(laid, spot, identity)) as V1Pod
   const namespace = operator.namespace ?? metadata?.namespace ?? settings.namespace
   if (!settings.namespaces.includes(namespace)) {
     throw new PodSpecError(

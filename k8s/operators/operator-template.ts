@@ -2,7 +2,17 @@
 // `base`: the options give what is missing, and the first container is the task's whatever its name was.
 import { messageOf, PodSpecError } from '../../runtime/errors.ts'
 import type { V1Pod } from '../../runtime/kubernetes-types.ts'
+import type { TemplateVariables } from '../../runtime/templates/template-variables.ts'
 import { parseYaml } from '../yaml.ts'
+import { renderTexts } from './render-operator.ts'
+
+/**
+ * The path of the template within the run's commit.
+ * @throws TemplateError
+ */
+export function operatorTemplatePath(file: string, variables: TemplateVariables): string {
+  return renderTexts(file, variables, { key: 'pod_template_file', name: 'podTemplateFile' })
+}
 
 /**
  * @param file for messages: the path as the Dag has it

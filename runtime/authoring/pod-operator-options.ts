@@ -34,6 +34,7 @@ export interface OperatorTaskOptions
     | 'executionTimeout'
     | 'triggerRule'
     | 'priorityWeight'
+    | 'spot'
     | 'doc'
   > {
   /** Results of other tasks: `{{ inputs.name }}` in templates. */

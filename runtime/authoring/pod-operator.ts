@@ -20,12 +20,18 @@ const taskOptionNames = [
   'executionTimeout',
   'triggerRule',
   'priorityWeight',
+  'spot',
   'doc',
   'inputs',
 ] as const satisfies readonly (keyof OperatorTaskOptions)[]
 
 /** Not for operators, though every other task may have it: its Dag's default must not reach them either. */
-const withoutWorker = { executor: 'kubernetes', isolation: 'warm' } as const
+const withoutWorker = {
+  executor: 'kubernetes',
+  isolation: 'warm',
+  podOverride: null,
+  podTemplateFile: null,
+} as const
 
 interface OperatorCall<Manifest extends OperatorManifest> {
   id: string
@@ -48,7 +54,8 @@ export function addOperator<Result, Manifest extends OperatorManifest>(
   const dag = currentDag(`${kind}(${shown(id)})`)
   const taskId = dag.fullId('task_id', id)
   const place = dag.placeOf(taskId)
-  const known = [...call.optionNames, ...taskOptionNames, ...movedOptionNames]
+  const taskOptions = taskOptionNames.filter((name) => kind !== 'resource' || name !== 'spot')
+  const known = [...call.optionNames, ...taskOptions, ...movedOptionNames]
   const given = optionsInCamelCase(place, call.options, known)
   checkMovedOptions(place, given)
   const isTaskOption = (name: string) => (taskOptionNames as readonly string[]).includes(name)
@@ -62,7 +69,7 @@ export function addOperator<Result, Manifest extends OperatorManifest>(
     taskId,
     kind,
     inputs,
-    options: { ...options, ...withoutWorker },
+    options: { ...options, ...withoutWorker, ...(kind === 'resource' && { spot: null }) },
     definition: { kind, taskId },
     operator,
   })

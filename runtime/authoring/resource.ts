@@ -12,7 +12,7 @@ import { anyObjects, choice, text } from './pod-values.ts'
 import { parseCondition } from './resource-condition.ts'
 
 /** Options of `resource()`. */
-export interface ResourceOptions extends OperatorTaskOptions {
+export interface ResourceOptions extends Omit<OperatorTaskOptions, 'spot'> {
   /** 'apply': what is there is made like it. 'patch': what is there is changed. Default 'create'. */
   action?: ResourceOperatorManifest['action'] | null
   /** Default: the deployment's, for objects that name none. */
@@ -77,7 +77,7 @@ function readResourceOperator(
     )
   }
   const action = choice('create', 'apply', 'delete', 'patch', 'get')(at('action'), options.action) ?? 'create'
-  const patchType = choice('merge', 'strategic', 'json')(at('patchType'), options.patchType)
+  const patchType = choice('merge', 'strategic')(at('patchType'), options.patchType)
   if (patchType !== null && action !== 'patch') {
     refuse(at('patchType'), patchType, `left out, as the action is '${action}' and not 'patch'`)
   }

@@ -48,10 +48,13 @@ export async function planPods(
   if (!rows[0]!.has_lease) throw new Error(`scheduler ${schedulerId} has lost its lease`)
 }
 
-/** The API server has them. An uid that is known already stays. */
+/**
+ * The API server has them. An uid that is known already stays.
+ * @param pods.uid null: they are not pods, and are found by name
+ */
 export async function markPodsCreated(
   db: Queryable,
-  pods: readonly (PodKey & { uid: string })[],
+  pods: readonly (PodKey & { uid: string | null })[],
 ): Promise<void> {
   await db.query(
     `update pod p

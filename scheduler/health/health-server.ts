@@ -1,6 +1,7 @@
 // The address of `scheduler_health_bind`, for the kubelet's probes and for Prometheus: /livez, /readyz, /metrics. The
-// first two answer 200 or 503 with a line for each check, as the API server's do, so that the kubelet's event says what
-// is wrong. It runs in the scheduler's own event loop on purpose: one that stands answers nothing.
+// first two answer 200 or 503 with a line for each check, as the API server's do. It runs in the scheduler's own event
+// loop on purpose: one that stands answers nothing. What hangs is logged too, since the kubelet says of a probe only
+// that it failed, and then ends the process.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ConfigError, messageOf } from '../../runtime/errors.ts'
@@ -49,10 +50,23 @@ export function createHealthServer(deps: {
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = (request.url ?? '/').split('?', 1)[0]
-    if (path === '/livez') respondWith(response, deps.health.live())
+    if (path === '/livez') respondWith(response, told(deps.health.live()))
     else if (path === '/readyz') respondWith(response, deps.health.ready())
     else if (path === '/metrics') respond(response, 200, await metrics.text(), metrics.contentType)
     else respond(response, 404, 'there is /livez, /readyz and /metrics\n')
+  }
+
+  let lastTold = ''
+  /** Logs what hangs, once as long as it is the same. */
+  function told(checks: HealthCheck[]): HealthCheck[] {
+    const hanging = checks.filter(({ isOk }) => !isOk)
+    const names = hanging.map(({ name }) => name).join(' ')
+    if (names !== '' && names !== lastTold) {
+      const messages = hanging.map(({ message }) => message)
+      log.error({ hanging: messages }, 'the scheduler hangs and is to be restarted')
+    }
+    lastTold = names
+    return checks
   }
 
   return {

@@ -25,8 +25,8 @@ export interface ClusterInstallation extends AsyncDisposable {
   push(files: Record<string, string | null>): Promise<string>
   /** `branchline ARGS…` in a pod of web; its standard output. */
   branchline(...args: string[]): Promise<string>
-  /** GET of a path of the API, through its Service. */
-  api<T = unknown>(path: string): Promise<T>
+  /** What the API answers to a GET of a path, through its Service. */
+  api(path: string): Promise<string>
   /** Waits until both Deployments are as they were last applied. */
   rolledOut(): Promise<void>
 }
@@ -86,9 +86,9 @@ export async function installInCluster(options: {
     push: (files) => repository.commit(files, { url: git.urlWithPassword('origin.git') }),
     branchline: (...args) =>
       control.kubectl(['exec', 'deployment/branchline-web', '--', 'branchline', ...args]),
-    api: async (path) => {
+    api: (path) => {
       const proxy = `/api/v1/namespaces/${control.name}/services/branchline-web:http/proxy`
-      return JSON.parse(await cluster.kubectl(['get', `--raw=${proxy}${path}`]))
+      return cluster.kubectl(['get', `--raw=${proxy}${path}`])
     },
     rolledOut,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -11,7 +11,7 @@ const stream = readFileSync(file)
 const db = openDatabase(url, { max: 1 })
 
 for (let offset = 0; offset < stream.length; ) {
-  const end = stream.indexOf('\n', offset + Math.floor(Math.random() ** 4 * 8_000)) + 1 || stream.length
+  const end = stream.indexOf('\n', offset + Math.floor(Math.random() ** 4 * 60_000)) + 1 || stream.length
   try {
     const bytes = stream.subarray(offset, end)
     offset = (await appendAttemptLog(db, { key: JSON.parse(key) as PodKey, logsDir, bytes, offset }))!

@@ -5,7 +5,17 @@ import type { TaskManifest } from '../../../runtime/manifest.ts'
 import type { PodOperatorManifest } from '../../../runtime/operator-manifest.ts'
 import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
 import { attemptIdOf, type PodKey, type PodKind, type PodRow } from '../../database/pod-rows.ts'
-import type { PodTrouble } from './pod-trouble.ts'
+
+/** Why a pod does not run. */
+export interface PodTrouble {
+  name: string
+  message: string
+  /** Time does not mend it. */
+  isFatal: boolean
+  /** Since when it is fatal, or not: the kubelet takes turns with its reasons. */
+  since: number
+  isSaid: boolean
+}
 
 export interface ActivePod {
   readonly attemptId: string

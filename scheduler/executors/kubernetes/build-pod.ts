@@ -17,9 +17,13 @@ import type { OperatorManifest } from '../../../runtime/operator-manifest.ts'
 import type { AttemptOrder } from '../../../runtime/task-runner/protocol.ts'
 import { templateVariables } from '../../../runtime/templates/template-variables.ts'
 import type { DispatchOrder } from '../executor.ts'
+import { buildObjects, type ObjectsManifest } from './build-objects.ts'
 import type { Kubernetes } from './connect.ts'
 
-export type BuildPod = (dispatch: DispatchOrder) => Promise<V1Pod>
+/** A pod, or the objects of `job()` and `resource()`. */
+export type Work = { pod: V1Pod; objects: null } | { pod: null; objects: ObjectsManifest }
+
+export type BuildPod = (dispatch: DispatchOrder) => Promise<Work>
 
 /** @returns a function that throws PodSpecError for an attempt whose pod cannot be made */
 export function createPodBuilder(
@@ -41,8 +45,10 @@ export function createPodBuilder(
       bundleHash: order.bundle_hash,
     }
     if (task.operator !== null) {
-      const pod = await operatorPod(task.operator, order, { identity, settings })
-      return hook === null ? pod : hooked(hook, pod, identity)
+      const built = await operatorWork(task.operator, order, { identity, settings })
+      return hook === null || built.pod === null
+        ? built
+        : { pod: await hooked(hook, built.pod, identity), objects: null }
     }
     const template =
       task.pod_template_file === null
@@ -55,10 +61,10 @@ export function createPodBuilder(
       overrides: overridesOf(dag, task),
       spot: task.spot,
     })
-    if (hook === null) return pod
+    if (hook === null) return { pod, objects: null }
     const changed = await hooked(hook, pod, identity)
     checkAttemptPod(changed, identity, settings)
-    return changed
+    return { pod: changed, objects: null }
   }
 }
 
@@ -66,22 +72,18 @@ async function hooked(hook: PodHook, pod: V1Pod, identity: AttemptIdentity): Pro
   return withSpecHash(await hook(pod, identity))
 }
 
-async function operatorPod(
+async function operatorWork(
   operator: OperatorManifest,
   order: AttemptOrder,
   { identity, settings }: { identity: AttemptIdentity; settings: PodSettings },
-): Promise<V1Pod> {
-  if (operator.kind !== 'pod')
-    throw new PodSpecError(`there is no pod of a task of the kind '${operator.kind}'`)
-  const file = operator.pod_template_file
-  return buildOperatorPod({
-    identity,
-    settings,
-    operator,
-    variables: templateVariables(order),
-    template:
-      file === null ? null : parseOperatorTemplate(await readFromCommit(order.source_path, file), file),
-  })
+): Promise<Work> {
+  const file = operator.kind === 'resource' ? null : operator.pod_template_file
+  const template =
+    file === null ? null : parseOperatorTemplate(await readFromCommit(order.source_path, file), file)
+  const input = { identity, settings, variables: templateVariables(order), template }
+  return operator.kind === 'pod'
+    ? { pod: buildOperatorPod({ ...input, operator }), objects: null }
+    : { pod: null, objects: buildObjects({ ...input, operator }) }
 }
 
 async function templateOfCommit(sourcePath: string, file: string): Promise<V1Pod> {

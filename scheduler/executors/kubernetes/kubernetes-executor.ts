@@ -18,9 +18,11 @@ import { attemptIdOf, readPodManifests, readPodsOf, takeUnseenPods } from '../..
 import { createPass } from '../../pass.ts'
 import type { Adoption, Executor, ExecutorReport } from '../executor.ts'
 import { type ActivePod, activePod } from './active-pod.ts'
+import type { ObjectsManifest } from './build-objects.ts'
 import type { BuildPod } from './build-pod.ts'
+import { createObjectTasks } from './object-tasks.ts'
 import { createPodFollowers } from './pod-followers.ts'
-import { createPodLauncher } from './pod-launcher.ts'
+import { createPodLauncher, type LaunchedPod } from './pod-launcher.ts'
 import { createPodLogs } from './pod-logs.ts'
 import { createPodPlanner } from './pod-planner.ts'
 import { createPodReconciler } from './pod-reconciler.ts'
@@ -110,13 +112,30 @@ export function createKubernetesExecutor(deps: {
       void reconciler.refuse(pod, { name, message: messageOf(error), stack: null })
     },
   })
+  const objectTasks = createObjectTasks({
+    db,
+    client,
+    logs,
+    tidier,
+    mayCreate: deps.mayCreate,
+    onReport,
+    log,
+  })
   const planner = createPodPlanner({
     db,
     schedulerId,
     build: deps.build,
     logs,
-    onPlanned(pods) {
-      for (const { active: pod } of pods) active.set(pod.attemptId, pod)
+    onPlanned(planned) {
+      const pods: LaunchedPod[] = []
+      for (const { active: one, work } of planned) {
+        if (work.pod === null) {
+          objectTasks.follow(one, work.objects)
+          continue
+        }
+        active.set(one.attemptId, one)
+        pods.push({ active: one, manifest: work.pod })
+      }
       launcher.launch(pods)
     },
     onReport,
@@ -145,13 +164,18 @@ export function createKubernetesExecutor(deps: {
   function onTick(): void {
     planner.tick()
     reconciler.tick(active.values())
+    objectTasks.tick()
     tidier.tick()
   }
 
-  /** @param manifest of a pod that may not have been created */
-  function follow(pod: ActivePod, manifest: V1Pod | undefined): void {
+  /** @param manifest of objects, or of a pod that may not have been created */
+  function follow(pod: ActivePod, manifest: string | undefined): void {
     pod.isFollowed = true
-    if (manifest !== undefined) launcher.launch([{ active: pod, manifest }])
+    if (isObjects(pod)) {
+      objectTasks.follow(pod, JSON.parse(manifest!) as ObjectsManifest)
+      return
+    }
+    if (manifest !== undefined) launcher.launch([{ active: pod, manifest: JSON.parse(manifest) as V1Pod }])
     reconciler.see(pod, pod.row!)
   }
 
@@ -163,7 +187,7 @@ export function createKubernetesExecutor(deps: {
     },
     dispatch: (orders) => planner.plan(orders),
     cancel(attemptId, reason) {
-      if (planner.withdraw(attemptId, reason)) return
+      if (planner.withdraw(attemptId, reason) || objectTasks.cancel(attemptId, reason)) return
       const pod = active.get(attemptId)
       if (!pod || pod.cancelReason !== null) return
       pod.cancelReason = reason
@@ -184,10 +208,10 @@ export function createKubernetesExecutor(deps: {
           const { kind, namespace, pod_name: podName } = row
           return activePod({ key: row, token, place, task, kind, namespace, podName, row })
         })
-        for (const pod of found) active.set(pod.attemptId, pod)
+        for (const pod of found) if (!isObjects(pod)) active.set(pod.attemptId, pod)
         return new Map(found.map((pod) => [pod.attemptId, pod]))
       })
-      const planned = [...pods.values()].filter(({ row }) => row!.state === 'planned')
+      const planned = [...pods.values()].filter((pod) => isObjects(pod) || pod.row!.state === 'planned')
       const manifests = await readPodManifests(
         db,
         planned.map(({ key }) => key),
@@ -195,7 +219,7 @@ export function createKubernetesExecutor(deps: {
       return orphans.map(({ attempt_id }): Adoption => {
         const pod = pods.get(attempt_id)
         if (pod === undefined) return { attempt_id, fate: 'not_begun' }
-        return { attempt_id, fate: 'running', follow: () => follow(pod, parsed(manifests.get(attempt_id))) }
+        return { attempt_id, fate: 'running', follow: () => follow(pod, manifests.get(attempt_id)) }
       })
     },
     look: () => lookPass.wake(),
@@ -203,10 +227,22 @@ export function createKubernetesExecutor(deps: {
     watches: () => watches.status(),
     async stop() {
       clearInterval(tick)
-      await Promise.all([planner.stop(), launcher.stop(), watches.stop(), followers.stop(), lookPass.stop()])
+      await Promise.all([
+        planner.stop(),
+        launcher.stop(),
+        watches.stop(),
+        followers.stop(),
+        objectTasks.stop(),
+        lookPass.stop(),
+      ])
       await tidier.stop()
     },
   }
+}
+
+/** Not watched, but asked for. */
+function isObjects({ kind }: ActivePod): boolean {
+  return kind === 'job' || kind === 'resource'
 }
 
 function parsed(manifest: string | undefined): V1Pod | undefined {

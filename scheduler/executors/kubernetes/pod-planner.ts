@@ -8,13 +8,18 @@ import { type PlannedPod, planPods } from '../../database/pod-ledger.ts'
 import { createPass } from '../../pass.ts'
 import { endedWithoutRunner } from '../ended-without-runner.ts'
 import type { DispatchOrder, ExecutorReport } from '../executor.ts'
-import { activePod } from './active-pod.ts'
-import type { BuildPod } from './build-pod.ts'
-import type { LaunchedPod } from './pod-launcher.ts'
+import { type ActivePod, activePod } from './active-pod.ts'
+import type { BuildPod, Work } from './build-pod.ts'
 import type { PodLogs } from './pod-logs.ts'
 
 /** Pods that one statement plans. Larger: fewer statements; their manifests are some kilobytes each. */
 const planAtOnce = 200
+
+/** What the ledger has by now. */
+export interface PlannedWork {
+  active: ActivePod
+  work: Work
+}
 
 export interface PodPlanner {
   plan(orders: readonly DispatchOrder[]): void
@@ -31,7 +36,7 @@ export function createPodPlanner(deps: {
   build: BuildPod
   logs: PodLogs
   /** They are in the ledger. */
-  onPlanned: (pods: LaunchedPod[]) => void
+  onPlanned: (planned: PlannedWork[]) => void
   onReport: (report: ExecutorReport) => void
   log: Logger
 }): PodPlanner {
@@ -60,21 +65,21 @@ export function createPodPlanner(deps: {
   /** @returns null where no pod can be made of it: then its end is reported */
   async function buildOne(
     dispatch: DispatchOrder,
-  ): Promise<{ dispatch: DispatchOrder; launched: LaunchedPod; row: PlannedPod } | null> {
+  ): Promise<{ dispatch: DispatchOrder; launched: PlannedWork; row: PlannedPod } | null> {
     const { order, dagRunId, task } = dispatch
     const { dag_id, run_id, task_id, map_index, try_number, token } = order
     const key = { dag_run_id: dagRunId, task_id, map_index, try_number }
     const place = { dag_id, run_id, task_id, map_index, try_number }
     try {
-      const manifest = await deps.build(dispatch)
-      const { namespace, name: podName } = manifest.metadata as { namespace: string; name: string }
+      const work = await deps.build(dispatch)
+      const manifest = work.pod ?? work.objects
+      const { metadata } = work.pod ?? work.objects.objects[0]!
+      const { namespace, name: podName } = metadata as { namespace: string; name: string }
       const kind = task.operator?.kind ?? 'task'
+      const active = activePod({ key, token, place, task, kind, namespace, podName, row: null })
       return {
         dispatch,
-        launched: {
-          active: activePod({ key, token, place, task, kind, namespace, podName, row: null }),
-          manifest,
-        },
+        launched: { active, work },
         row: { ...key, token, kind, namespace, pod_name: podName, manifest: JSON.stringify(manifest) },
       }
     } catch (error) {

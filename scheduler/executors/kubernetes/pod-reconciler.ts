@@ -248,7 +248,7 @@ export function createPodReconciler(deps: {
     if (operator === null)
       return settings.keep === 'on_completion' || (settings.keep === 'on_success' && state !== 'failed')
     return isDeletedAtEnd(operator, {
-      phase: row?.observation?.phase ?? 'Pending',
+      observation: row?.observation ?? null,
       isKilled: cancelReason !== null,
     })
   }

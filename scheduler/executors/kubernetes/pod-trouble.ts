@@ -1,19 +1,9 @@
 // Why a pod does not run, and for how long: what is amiss now is noted whenever the pod is looked at, and the clock says
 // when it is told in the attempt's log, and when it ends the attempt. Pure but for the pod that it notes things on.
 import type { ErrorReport } from '../../../runtime/task-runner/protocol.ts'
-import type { ActivePod } from './active-pod.ts'
+import type { ActivePod, PodTrouble } from './active-pod.ts'
 import { endedPending, type PodVerdict } from './judge-pod.ts'
 import type { KubernetesExecutorSettings } from './settings.ts'
-
-export interface PodTrouble {
-  name: string
-  message: string
-  /** Time does not mend it. */
-  isFatal: boolean
-  /** Since when it is fatal, or not: the kubelet takes turns with its reasons. */
-  since: number
-  isSaid: boolean
-}
 
 /** Most of it is over sooner. */
 const sayAfterMs = 2_000

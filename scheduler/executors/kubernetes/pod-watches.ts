@@ -7,7 +7,12 @@
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { labelPrefix } from '../../../k8s/pod/pod-names.ts'
 import { observePod, type PodObservation } from '../../../k8s/pod-observation.ts'
-import { createPodWatch, type PodBatch, type PodWatch, type PodWatchCounters } from '../../../k8s/pod-watch.ts'
+import {
+  createPodWatch,
+  type PodBatch,
+  type PodWatch,
+  type PodWatchCounters,
+} from '../../../k8s/pod-watch.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { Database } from '../../database/connection.ts'

@@ -57,7 +57,7 @@ const cases: Record<string, { override: string; says: RegExp }> = {
   },
   namespace_not_ours: {
     override: "{ metadata: { namespace: 'default' } }",
-    says: /PodNotMade: .*namespace 'default'.*kubernetes_namespaces/,
+    says: /PodNotMade: .*namespace is 'default', which is not watched: name it in kubernetes_namespaces/,
   },
   namespace_unknown: {
     override: "{ metadata: { namespace: 'no-such-namespace' } }",

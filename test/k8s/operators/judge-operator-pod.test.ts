@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { type JudgedOperatorPod, judgeOperatorPod } from '../../../k8s/operators/judge-operator-pod.ts'
 import { isDeletedAtEnd } from '../../../k8s/operators/operator-logs.ts'
-import type { PodObservation } from '../../../k8s/pod-observation.ts'
+import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
 import { container, ended, pod, running } from '../observations.ts'
 
 const createdAt = '2026-01-31T06:00:00Z'
@@ -177,9 +177,15 @@ test.each([
   ['delete_active_pod', false, false, true],
 ] as const)('%s: succeeded, failed, still active', (action, succeeded, failed, active) => {
   const operator = { on_finish_action: action, on_kill_action: 'delete_pod' } as const
-  const at = (phase: PodObservation['phase']) => isDeletedAtEnd(operator, { phase, isKilled: false })
-  expect([at('Succeeded'), at('Failed'), at('Running')]).toEqual([succeeded, failed, active])
-  expect(isDeletedAtEnd(operator, { phase: 'Running', isKilled: true })).toBe(true)
+  const at = (...containers: ContainerObservation[]) =>
+    isDeletedAtEnd(operator, { observation: pod({ phase: 'Running', containers }), isKilled: false })
+  const seen = [
+    at(ended('base', 0, 'Completed'), running('proxy')),
+    at(ended('base', 1, 'Error')),
+    at(container('base')),
+  ]
+  expect(seen).toEqual([succeeded, failed, active])
+  expect(isDeletedAtEnd(operator, { observation: null, isKilled: true })).toBe(true)
   const kept = { ...operator, on_kill_action: 'keep_pod' } as const
-  expect(isDeletedAtEnd(kept, { phase: 'Running', isKilled: true })).toBe(false)
+  expect(isDeletedAtEnd(kept, { observation: null, isKilled: true })).toBe(false)
 })

@@ -308,6 +308,24 @@ test.each([
   expect(built.spec!.initContainers![0]!.securityContext).toMatchObject(expected)
 })
 
+test('the first attempts go to spot nodes, where the task says so', () => {
+  const spot = { node_selector: { spot: 'yes' }, tolerations: [], affinity: null, on_demand_attempts: 1 }
+  const { manifest } = dag('sales', {}, () => {
+    pod('train', { image: 'trainer:4', nodeSelector: { pool: 'gpu' } })
+  })
+  const operator = manifest.tasks[0]!.operator as PodOperatorManifest
+  const at = (tryNumber: number) =>
+    buildOperatorPod({
+      identity: { ...identity, tryNumber, maxTries: 2 },
+      settings,
+      operator,
+      variables: operatorVariables(),
+      template: null,
+      spot,
+    }).spec!.nodeSelector
+  expect([at(1), at(2)]).toEqual([{ pool: 'gpu', spot: 'yes' }, { pool: 'gpu' }])
+})
+
 test.each<[PodOperatorOptions, Given, string]>([
   [{ namespace: 'elsewhere' }, {}, 'which is not watched'],
   [{ name: 'Exact', randomNameSuffix: false }, {}, 'cannot be named "Exact"'],

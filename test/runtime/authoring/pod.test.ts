@@ -47,6 +47,21 @@ test('what is not said has the defaults of Airflow', () => {
   })
 })
 
+test('spot nodes are for pods too; what is for worker pods does not reach them', () => {
+  const spot = { nodeSelector: { spot: 'yes' } }
+  const { manifest } = dag('sales', { defaults: { spot, podTemplateFile: 'worker.yaml' } }, () => {
+    pod('train', { image: 'trainer:4', podTemplateFile: 'pods/own.yaml' })
+    pod('sure', { image: 'trainer:4', spot: null })
+  })
+  const [train, sure] = manifest.tasks
+  expect(train).toMatchObject({
+    spot: { node_selector: { spot: 'yes' } },
+    pod_template_file: null,
+    operator: { pod_template_file: 'pods/own.yaml' },
+  })
+  expect(sure!.spot).toBeNull()
+})
+
 test('a pod is a task: it has the options of every task, and always the executor kubernetes', () => {
   const { manifest } = dag(
     'sales',
