@@ -15,6 +15,7 @@ import { fanOut } from './cases/fan-out.ts'
 import { idle } from './cases/idle.ts'
 import { loadAll } from './cases/load-all.ts'
 import { longRun } from './cases/long-run.ts'
+import { podRate } from './cases/pod-rate.ts'
 import { push } from './cases/push.ts'
 import { sync } from './cases/sync.ts'
 import { throughput } from './cases/throughput.ts'
@@ -25,7 +26,10 @@ import { type BenchLine, lineOf, markdownTable, readLines, withTable } from './s
 import { describeMachine } from './support/machine.ts'
 import { memoryFileSystem } from './support/sample-repository.ts'
 
-const cases: readonly BenchCase[] = [trigger, chain, fanOut, throughput, push, loadAll, idle, longRun, sync]
+const cases: readonly BenchCase[] = [
+  ...[trigger, chain, fanOut, throughput, push, loadAll, idle, longRun, sync],
+  ...[podRate],
+]
 const prefix = 'branchline-bench-'
 const documentPath = join(import.meta.dirname, '../docs/performance.md')
 

@@ -48,7 +48,10 @@ export interface LogsAnswer {
 }
 
 export interface FinishRequest
-  extends Pick<FinishReport, 'state' | 'retryable' | 'result' | 'error' | 'exit_code' | 'start_ms' | 'end_ms'> {
+  extends Pick<
+    FinishReport,
+    'state' | 'retryable' | 'result' | 'error' | 'exit_code' | 'start_ms' | 'end_ms'
+  > {
   /** Of `result`'s UTF-8 bytes, hexadecimal; null where there is no result. */
   result_sha256: string | null
   memory_peak_bytes: number | null

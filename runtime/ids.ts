@@ -86,5 +86,10 @@ const attemptIdPattern = /^([0-9]{1,15})\/([^/]+)\/(-?[0-9]{1,9})\/([0-9]{1,9})$
 export function parseAttemptId(text: string): AttemptKey | undefined {
   const [, dagRunId, taskId, mapIndex, tryNumber] = attemptIdPattern.exec(text) ?? []
   if (taskId === undefined) return undefined
-  return { dag_run_id: Number(dagRunId), task_id: taskId, map_index: Number(mapIndex), try_number: Number(tryNumber) }
+  return {
+    dag_run_id: Number(dagRunId),
+    task_id: taskId,
+    map_index: Number(mapIndex),
+    try_number: Number(tryNumber),
+  }
 }

@@ -1,10 +1,15 @@
 // From the source to the database: has the loader read what is published, adds what only a scheduler can judge
 // (schedules, executors), and writes the difference.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseOperatorTemplate } from '../k8s/operators/operator-template.ts'
+import { templateFault } from '../k8s/pod/pod-template.ts'
 import type { DagDefinitionError } from '../runtime/errors.ts'
 import { messageOf, NotFoundError } from '../runtime/errors.ts'
 import type { LoadedDag, LoadResult } from '../runtime/loader/load-result.ts'
 import type { Logger } from '../runtime/log.ts'
 import { didYouMean } from '../runtime/nearest.ts'
+import { isTemplate } from '../runtime/templates/parse-template.ts'
 import type { Database } from './database/connection.ts'
 import { recordLoad } from './database/record-load.ts'
 import { executorOf } from './executors/executor-of.ts'
@@ -53,10 +58,10 @@ export async function loadDags(deps: LoadDagsDeps): Promise<LoadResult | undefin
   return load
 }
 
-/** Dags with a schedule or an executor that cannot be become import errors of their file. */
+/** Dags with a schedule, an executor or a pod template that cannot be become import errors of their file. */
 function judge(load: LoadResult, executorNames: readonly string[]): LoadResult {
   const errors = load.dags.flatMap((dag) => {
-    const message = faultOf(dag, executorNames)
+    const message = faultOf(dag, executorNames) ?? podTemplateFault(dag, load.source_path)
     if (message === undefined) return []
     return {
       file: dag.file,
@@ -99,4 +104,39 @@ function faultOf({ manifest }: LoadedDag, executorNames: readonly string[]): str
     }
   }
   return undefined
+}
+
+/** Templates are files of the commit: what is wrong with one is known before a run needs it. */
+function podTemplateFault({ manifest }: LoadedDag, sourcePath: string): string | undefined {
+  for (const { task_id, pod_template_file: file, operator } of manifest.tasks) {
+    const [named, judgeText] =
+      operator === null || operator.kind === 'resource'
+        ? [file, templateFault]
+        : [operator.pod_template_file, operatorTemplateFault]
+    if (named === null || isTemplate(named)) continue
+    const fault = faultOfFile(join(sourcePath, named), named, judgeText)
+    if (fault !== null) return `task '${task_id}': ${fault}`
+  }
+  return undefined
+}
+
+function faultOfFile(
+  path: string,
+  file: string,
+  judgeText: (text: string, where: string) => string | null,
+): string | null {
+  try {
+    return judgeText(readFileSync(path, 'utf8'), file)
+  } catch (error) {
+    return `the pod template ${file} cannot be read: ${messageOf(error)}`
+  }
+}
+
+function operatorTemplateFault(text: string, where: string): string | null {
+  try {
+    parseOperatorTemplate(text, where)
+    return null
+  } catch (error) {
+    return messageOf(error)
+  }
 }

@@ -21,6 +21,11 @@ import { createScheduler, type Scheduler } from './scheduler.ts'
 /** Between two tries while Postgres is away. */
 const databaseRetryMs = 200
 
+/** Connections of the pool, beside those of the lease and of commits: what is frequent has one of its own. */
+const localConnections = 4
+/** Lines of the logs of many pods are kept at once, each in a transaction. */
+const kubernetesConnections = 12
+
 /** What task runners do not inherit: they hold no credentials of ours. */
 const withheld = ['BRANCHLINE_DATABASE_URL']
 
@@ -48,7 +53,10 @@ async function main(): Promise<void> {
 
   const sourcePath = resolve(config.source_path)
   mkdirSync(config.data_dir, { recursive: true })
-  const db = openDatabase(config.database_url, { applicationName: 'branchline scheduler' })
+  const db = openDatabase(config.database_url, {
+    applicationName: 'branchline scheduler',
+    max: kubernetes === undefined ? localConnections : kubernetesConnections,
+  })
   const health = createSchedulerHealth({
     hangTimeoutMs: config.scheduler_hang_timeout,
     stopGraceMs: config.task_kill_grace,

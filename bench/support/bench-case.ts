@@ -3,10 +3,20 @@
 import type { Program } from '../../runtime/programs.ts'
 import type { BenchPostgres } from './bench-postgres.ts'
 
-export type Unit = 'ms' | 'tasks/s' | 'µs/task' | '% of a core' | 'MiB' | 'processes'
+export type Unit =
+  | 'ms'
+  | 's'
+  | 'tasks/s'
+  | 'µs/task'
+  | '% of a core'
+  | 'MiB'
+  | 'processes'
+  | 'pods/min'
+  | 'ms/pod'
+  | 'requests'
 
 /** Units of which more is better; their ratio is turned round. */
-export const ratesUp: readonly Unit[] = ['tasks/s']
+export const ratesUp: readonly Unit[] = ['tasks/s', 'pods/min']
 
 /** What a case measured; main.ts makes a line of it. */
 export interface Measurement {
@@ -42,8 +52,10 @@ export interface BenchContext {
 }
 
 export interface BenchCase {
-  /** `a` to `i`, as in docs/performance.md. */
+  /** `a` to `m`, as in docs/performance.md. */
   letter: string
   name: string
+  /** Needs a cluster; see bench/on-cluster. */
+  isOnCluster?: true
   measure(context: BenchContext): Promise<readonly Measurement[]>
 }

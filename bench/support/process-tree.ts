@@ -29,6 +29,13 @@ export function processTree(pid: number, isLeftOut: (name: string) => boolean): 
   return visit(pid)
 }
 
+/** What the process itself takes now. @throws Error where it has ended */
+export function useOf(pid: number): ProcessUse {
+  const use = readUse(pid)
+  if (use === undefined) throw new Error(`process ${pid} has ended`)
+  return use
+}
+
 /** Process → its parent. */
 function allParents(): [number, number][] {
   return readdirSync('/proc').flatMap((name): [number, number][] => {

@@ -18,9 +18,15 @@ export interface Site extends AsyncDisposable {
   logsDir: string
 }
 
+/** One of our programs, running. */
+export interface RunningProgram extends RunningPart {
+  /** kill -9, which is no fault; resolves when it has ended. */
+  kill(): Promise<void>
+}
+
 /** A site with a scheduler that has loaded its Dags. */
 export interface System extends Site {
-  scheduler: RunningPart
+  scheduler: RunningProgram
 }
 
 export async function createSite(context: BenchContext): Promise<Site> {
@@ -43,12 +49,15 @@ export async function writeModules(directory: string, modules: DagModules): Prom
   for (const [name, text] of Object.entries(modules)) await writeFile(join(directory, name), text)
 }
 
-/** @param options.slots processes that run tasks; default: the scheduler's own default */
+/**
+ * @param options.slots processes that run tasks; default: the scheduler's own default
+ * @param options.env further settings
+ */
 export async function startScheduler(
   context: BenchContext,
   site: Site,
-  options: { sourcePath: string; slots?: number },
-): Promise<RunningPart> {
+  options: { sourcePath: string; slots?: number; env?: Record<string, string> },
+): Promise<RunningProgram> {
   return await startProgram(context, 'scheduler', {
     args: [...context.schedulerNodeArguments, context.programPath('scheduler')],
     env: {
@@ -57,6 +66,7 @@ export async function startScheduler(
       BRANCHLINE_DATA_DIR: site.dataDir,
       BRANCHLINE_LOG_LEVEL: 'warn',
       ...(options.slots !== undefined && { BRANCHLINE_LOCAL_EXECUTOR_SLOTS: String(options.slots) }),
+      ...options.env,
     },
   })
 }
@@ -69,7 +79,7 @@ export async function startProgram(
   context: BenchContext,
   name: string,
   program: { args: readonly string[]; env: Record<string, string>; readiness?: 'reported' },
-): Promise<RunningPart> {
+): Promise<RunningProgram> {
   const lastLines: string[] = []
   const part = programPart({
     name,
@@ -94,13 +104,18 @@ export async function startProgram(
       isStopping = true
       return running.stop()
     },
+    async kill() {
+      isStopping = true
+      process.kill(running.pid, 'SIGKILL')
+      await running.exited
+    },
   }
 }
 
 /** A scheduler over `modules`, ready when all their Dags are live. */
 export async function startSystem(
   context: BenchContext,
-  options: { modules: DagModules; slots?: number },
+  options: { modules: DagModules; slots?: number; env?: Record<string, string> },
 ): Promise<System> {
   const site = await createSite(context)
   try {

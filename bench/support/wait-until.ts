@@ -2,17 +2,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** A case that hangs is ended with a message, long before a person would lose patience. */
-const patienceMs = 120_000
+const defaultPatienceMs = 120_000
 
 /**
  * Looks every `everyMs` until `look` gives something other than undefined.
- * @throws Error with `what` after two minutes; the signal's reason when it fires
+ * @throws Error with `what` after two minutes, or `patienceMs`; the signal's reason when it fires
  */
 export async function waitUntil<Value>(
   what: string,
-  options: { everyMs: number; signal: AbortSignal },
+  options: { everyMs: number; signal: AbortSignal; patienceMs?: number },
   look: () => Promise<Value | undefined>,
 ): Promise<Value> {
+  const { patienceMs = defaultPatienceMs } = options
   const deadline = performance.now() + patienceMs
   for (;;) {
     options.signal.throwIfAborted()

@@ -1,24 +1,12 @@
 // What a task is in a cluster, rendered without one: the pod, job or objects of its first attempt. It is the scheduler's
 // own code that makes them; what only a run knows has values that show what stands there.
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { buildOperatorJob } from '../../k8s/operators/operator-job.ts'
-import { buildOperatorObjects } from '../../k8s/operators/operator-objects.ts'
-import { buildOperatorPod } from '../../k8s/operators/operator-pod.ts'
-import { operatorTemplatePath, parseOperatorTemplate } from '../../k8s/operators/operator-template.ts'
-import type { AttemptIdentity } from '../../k8s/pod/attempt-identity.ts'
-import { buildAttemptPod } from '../../k8s/pod/attempt-pod.ts'
-import { overridesOf } from '../../k8s/pod/overrides-of.ts'
-import { parsePodTemplate } from '../../k8s/pod/pod-template.ts'
-import { withSpecHash } from '../../k8s/pod/spec-hash.ts'
-import { PodSpecError } from '../../runtime/errors.ts'
-import type { V1Pod } from '../../runtime/kubernetes-types.ts'
+import { notMapped } from '../../runtime/ids.ts'
 import type { LoadedDag } from '../../runtime/loader/load-result.ts'
 import type { TaskManifest } from '../../runtime/manifest.ts'
-import type { OperatorManifest } from '../../runtime/operator-manifest.ts'
 import { mapTexts } from '../../runtime/templates/map-texts.ts'
 import { isTemplate, parseTemplate } from '../../runtime/templates/parse-template.ts'
-import { type TemplateVariables, templateVariables } from '../../runtime/templates/template-variables.ts'
+import type { DispatchOrder } from '../../scheduler/executors/executor.ts'
+import { createPodBuilder } from '../../scheduler/executors/kubernetes/build-pod.ts'
 import type { RenderSettings } from './render-settings.ts'
 
 /** The run for which it is rendered; it need not exist. */
@@ -57,87 +45,59 @@ const unknownCommit = '0'.repeat(40)
  * @throws PodSpecError, TemplateError as the scheduler would fail the task instance with them
  */
 export async function renderTask(input: RenderInput): Promise<object[]> {
-  const { dag, task, root, run, settings: deployment } = input
-  const { settings, hook } = deployment
-  const identity: AttemptIdentity = {
+  const { settings, template, hook } = input.settings
+  const build = createPodBuilder({
+    podSettings: settings,
+    template,
+    hook,
     deploymentId: unknownDeploymentId,
-    dagRunId: unknownRunId,
-    dagId: dag.dag_id,
-    runId: run.run_id,
-    taskId: task.task_id,
-    mapIndex: -1,
-    tryNumber: 1,
-    maxTries: task.retries + 1,
-    logicalDate: run.logical_date,
-    commitSha: input.commitSha ?? unknownCommit,
-    bundleHash: dag.bundle_hash,
-  }
-  const changed = async (pod: V1Pod) => (hook === null ? pod : withSpecHash(await hook(pod, identity)))
-  if (task.operator === null) {
-    const file = task.pod_template_file
-    const template =
-      file === null
-        ? deployment.template
-        : parsePodTemplate(fileOfCommit(root, file), file, { hasWorkerImage: settings.image !== null })
-    const overrides = overridesOf(dag.manifest, task)
-    return [await changed(buildAttemptPod({ identity, settings, template, overrides, spot: task.spot }))]
-  }
-  const variables = variablesOf(input, identity)
-  const operator = withKnownInputs(task.operator, run, task)
-  if (operator.kind === 'resource') return buildOperatorObjects({ identity, settings, operator, variables })
-  const template = templateOf(operator.pod_template_file, root, variables)
-  return operator.kind === 'job'
-    ? [buildOperatorJob({ identity, settings, operator, variables, template, spot: task.spot })]
-    : [
-        await changed(
-          buildOperatorPod({ identity, settings, operator, variables, template, spot: task.spot }),
-        ),
-      ]
-}
-
-function templateOf(file: string | null, root: string, variables: TemplateVariables): V1Pod | null {
-  if (file === null) return null
-  const path = operatorTemplatePath(file, variables)
-  return parseOperatorTemplate(fileOfCommit(root, path), path)
-}
-
-function fileOfCommit(root: string, file: string): string {
-  const path = join(root, file)
-  if (existsSync(path)) return readFileSync(path, 'utf8')
-  throw new PodSpecError(`the pod template ${file} is not in the run's commit (${path})`)
-}
-
-function variablesOf(
-  { dag, task, run }: RenderInput,
-  { dagId, runId, taskId }: AttemptIdentity,
-): TemplateVariables {
-  const inputs = Object.entries(task.inputs).map(([name, id]) => [
-    name,
-    JSON.stringify(Object.hasOwn(run.results, id) ? run.results[id] : `<inputs.${name}>`),
-  ])
-  return templateVariables({
-    dag_id: dagId,
-    run_id: runId,
-    task_id: taskId,
-    map_index: -1,
-    try_number: 1,
-    run_type: run.run_type,
-    logical_date: run.logical_date,
-    data_interval_start: run.data_interval_start,
-    data_interval_end: run.data_interval_end,
-    params: JSON.stringify({ ...dag.manifest.params, ...run.params }),
-    inputs: Object.fromEntries(inputs),
   })
+  const { pod, objects } = await build(dispatchOf(input))
+  return pod === null ? objects.objects : [pod]
+}
+
+function dispatchOf({ dag, task, root, commitSha, run }: RenderInput): DispatchOrder {
+  return {
+    dagRunId: unknownRunId,
+    dag: dag.manifest,
+    task: withKnownInputs(task, run),
+    order: {
+      attempt_id: '',
+      token: '',
+      dag_id: dag.dag_id,
+      run_id: run.run_id,
+      task_id: task.task_id,
+      map_index: notMapped,
+      try_number: 1,
+      max_tries: task.retries + 1,
+      run_type: run.run_type,
+      logical_date: run.logical_date,
+      data_interval_start: run.data_interval_start,
+      data_interval_end: run.data_interval_end,
+      params: JSON.stringify({ ...dag.manifest.params, ...run.params }),
+      inputs: inputsOf(task, run),
+      bundle_hash: dag.bundle_hash,
+      bundle_path: dag.bundle_path,
+      source_path: root,
+      commit_sha: commitSha ?? unknownCommit,
+      log_path: '',
+      execution_timeout_ms: task.execution_timeout_ms,
+    },
+  }
+}
+
+function inputsOf({ inputs }: TaskManifest, { results }: RenderRun): Record<string, string> {
+  const texts = Object.entries(inputs).map(([name, id]) => [
+    name,
+    JSON.stringify(Object.hasOwn(results, id) ? results[id] : `<inputs.${name}>`),
+  ])
+  return Object.fromEntries(texts)
 }
 
 /** `{{ inputs.orders[0].id }}` becomes `<inputs.orders[0].id>` where nobody gave that result. */
-function withKnownInputs<Manifest extends OperatorManifest>(
-  operator: Manifest,
-  { results }: RenderRun,
-  { inputs }: TaskManifest,
-): Manifest {
-  const isKnown = (name: string) => Object.hasOwn(results, inputs[name] ?? '')
-  return mapTexts(operator, 'operator', (text) => {
+function withKnownInputs(task: TaskManifest, { results }: RenderRun): TaskManifest {
+  const isKnown = (name: string) => Object.hasOwn(results, task.inputs[name] ?? '')
+  const operator = mapTexts(task.operator, 'operator', (text) => {
     const parts = isTemplate(text) ? parseTemplate(text).parts : null
     if (parts === null) return text
     const written = parts.map((part) => {
@@ -148,4 +108,5 @@ function withKnownInputs<Manifest extends OperatorManifest>(
     })
     return written.join('')
   })
+  return { ...task, operator }
 }

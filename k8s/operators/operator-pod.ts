@@ -32,8 +32,8 @@ export interface OperatorPodInput<Manifest> {
   variables: TemplateVariables
   /** What pod_template_file holds in the run's commit, read by `parseOperatorTemplate`; null where none is named. */
   template: V1Pod | null
-  /** Of the task, as for worker pods. Default null. */
-  spot?: SpotManifest | null
+  /** Of the task, as for worker pods. */
+  spot: SpotManifest | null
 }
 
 /**
@@ -80,7 +80,7 @@ export function describedPod({
   operator,
   variables,
   template,
-  spot = null,
+  spot,
 }: OperatorPodInput<PodParameters>): DescribedPod & {
   labels: Record<string, string>
   annotations: Record<string, string>

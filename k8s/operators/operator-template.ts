@@ -9,9 +9,15 @@ import { renderTexts } from './render-operator.ts'
 /**
  * The path of the template within the run's commit.
  * @throws TemplateError
+ * @throws PodSpecError where it leads out of the commit
  */
 export function operatorTemplatePath(file: string, variables: TemplateVariables): string {
-  return renderTexts(file, variables, { key: 'pod_template_file', name: 'podTemplateFile' })
+  const path = renderTexts(file, variables, { key: 'pod_template_file', name: 'podTemplateFile' })
+  // What a param brings must not lead out of the commit, to a file of the scheduler's.
+  if (!path.startsWith('/') && !path.split('/').includes('..') && !path.includes('\0')) return path
+  throw new PodSpecError(
+    `option 'podTemplateFile' is ${JSON.stringify(path)}, which is no path within the repository`,
+  )
 }
 
 /**

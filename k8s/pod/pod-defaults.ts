@@ -33,6 +33,9 @@ const gitSyncSecurity: V1SecurityContext = {
 /** Where the root file system is read-only, this is where everything expects to be able to write. */
 const tmpMount = { name: 'branchline-tmp', mountPath: '/tmp' }
 
+/** What a container that failed wrote last becomes part of its status. */
+const lastWords = { terminationMessagePolicy: 'FallbackToLogsOnError' }
+
 /** `pod` with what it does not speak of; its nulls stay. */
 export function withDefaults(
   pod: PodOverride,
@@ -42,7 +45,10 @@ export function withDefaults(
   const [base, ...sidecars] = spec.containers ?? []
   const needsTmp = base?.volumeMounts?.some(({ mountPath }) => mountPath === tmpMount.mountPath) !== true
   const initContainers = spec.initContainers?.map((container) =>
-    container.name === gitSyncContainer ? withContainerDefaults(container, gitSyncSecurity) : container,
+    container.name === gitSyncContainer
+      ? withContainerDefaults(container, gitSyncSecurity)
+      : // Its log goes with the pod: the end of it is all that tells why it failed.
+        fill(container, lastWords),
   )
   return {
     ...pod,
@@ -71,7 +77,7 @@ function withTmp(container: Container): Container {
 
 function withContainerDefaults(container: Container, security: V1SecurityContext): Container {
   return {
-    ...fill(container, { terminationMessagePolicy: 'FallbackToLogsOnError' }),
+    ...fill(container, lastWords),
     securityContext: fill(container.securityContext, security),
   }
 }

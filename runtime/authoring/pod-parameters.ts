@@ -3,6 +3,7 @@
 import { DagDefinitionError } from '../errors.ts'
 import type { V1EnvVar } from '../kubernetes-types.ts'
 import type { PodParameters, SecretManifest } from '../operator-manifest.ts'
+import { isTemplate } from '../templates/parse-template.ts'
 import { type OptionPlace, refuse } from './option-values.ts'
 import { camelCase } from './pod-option-names.ts'
 import { secretManifest } from './pod-secret.ts'
@@ -18,6 +19,7 @@ import {
   textMap,
   texts,
 } from './pod-values.ts'
+import { readPodTemplateFile } from './worker-pod-options.ts'
 
 type Readers = { [Key in keyof PodParameters]-?: Reader<NonNullable<PodParameters[Key]>> }
 
@@ -88,6 +90,12 @@ const podObject: Reader<Record<string, unknown>> = (at, value) => {
   return pod
 }
 
+/** A path that is a template is judged when it is rendered. */
+const templateFile: Reader<string> = (at, value) => {
+  const path = text(at, value)
+  return path === null || isTemplate(path) ? path : readPodTemplateFile(at, path)
+}
+
 const readers: Readers = {
   namespace: text,
   name: text,
@@ -130,7 +138,7 @@ const readers: Readers = {
   termination_grace_period: seconds(0),
   active_deadline_seconds: seconds(1),
   full_pod_spec: podObject,
-  pod_template_file: text,
+  pod_template_file: templateFile,
   pod_template_dict: podObject,
 }
 

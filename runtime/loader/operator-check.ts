@@ -135,7 +135,7 @@ const resourceShape: Shape<ResourceOperatorManifest> = {
   namespace: text,
   manifest: objects,
   yaml: text,
-  patch_type: oneOf('merge', 'strategic', 'json'),
+  patch_type: oneOf('merge', 'strategic'),
   success_condition: text,
   failure_condition: text,
 }

@@ -78,6 +78,42 @@ test('a push runs in a pod, while a run of the commit before ends on that one', 
   }
 })
 
+test('what is rolled out anew while a task runs takes nothing from it', async () => {
+  const { branchline, api, control, rolledOut } = installation
+  await using gate = await openGate(cluster.address)
+  await branchline('dags', 'trigger', 'hello', '--run-id', 'long', '--param', `gate=${gate.url}`)
+  await eventually('its task waits', () => gate.isWaitedFor(), 60_000)
+  const { name } = await schedulerPod()
+  await control.kubectl([
+    'rollout',
+    'restart',
+    'deployment/branchline-scheduler',
+    'deployment/branchline-web',
+  ])
+  await rolledOut()
+  expect((await schedulerPod()).name).not.toBe(name)
+  gate.open()
+  await branchline('runs', 'watch', 'hello', 'long')
+  const { task_instances } = JSON.parse(await api('/api/v2/dags/hello/dagRuns/long/taskInstances'))
+  expect(task_instances).toMatchObject([{ task_id: 'say', state: 'success', try_number: 1 }])
+}, 180_000)
+
+test('scheduler and sync agree about the worktrees: one holds by leases what the other keeps', async () => {
+  const { control, push, branchline } = installation
+  const commit = await push(hello('three'))
+  await eventually('it is live', async () =>
+    (await branchline('dags', 'show', 'hello', '--json')).includes(commit),
+  )
+  const sh = (script: string) =>
+    control.kubectl([
+      ...['exec', 'deployment/branchline-scheduler', '--container=scheduler', '--', 'sh', '-c', script],
+    ])
+  await eventually('the commit is held', async () => (await sh('ls /git/.leases')).includes(commit), 30_000)
+  await expect(sh('touch /git/current/x')).rejects.toThrow(/Read-only file system/)
+  const log = await control.kubectl(['logs', 'deployment/branchline-scheduler', '--container=scheduler'])
+  expect(log).not.toMatch(/could not be held/)
+})
+
 test('the log is read through the Service of web', async () => {
   const path = '/api/v2/dags/hello/dagRuns/new/taskInstances/say/logs/1'
   expect(await installation.api(path)).toContain('"msg":"two two"')

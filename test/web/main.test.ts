@@ -66,12 +66,16 @@ test('the program waits for Postgres and answers 503 until it is there', async (
   await proxy.cut()
   await using web = await startWeb({ BRANCHLINE_DATABASE_URL: proxy.url })
   const url = await web.url()
-  const status = async () => (await fetch(`${url}/api/v2/dags`)).status
+  const status = async (path = '/api/v2/dags') => (await fetch(`${url}${path}`)).status
   expect(await status()).toBe(503)
+  expect([await status('/livez'), await status('/readyz')]).toEqual([200, 503])
   await proxy.mend()
   await eventually('an answer from Postgres', async () => (await status()) === 200)
+  await eventually('it is ready', async () => (await status('/readyz')) === 200)
   await proxy.cut()
   expect(await status()).toBe(503)
+  // All servers would leave the Service at once, and nobody would hear what is wrong.
+  expect([await status('/livez'), await status('/readyz')]).toEqual([200, 200])
   await proxy.mend()
   expect(await status()).toBe(200)
 })

@@ -7,6 +7,7 @@ import { renderOperator } from '../../../k8s/operators/render-operator.ts'
 import type { AttemptIdentity } from '../../../k8s/pod/attempt-identity.ts'
 import type { PodSettings } from '../../../k8s/pod/pod-settings.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
+import type { SpotManifest } from '../../../runtime/manifest.ts'
 import type { JobOperatorManifest, ResourceOperatorManifest } from '../../../runtime/operator-manifest.ts'
 import type { TemplateVariables } from '../../../runtime/templates/template-variables.ts'
 
@@ -29,6 +30,7 @@ export function buildObjects(input: {
   variables: TemplateVariables
   /** Of a job's pods. */
   template: V1Pod | null
+  spot: SpotManifest | null
 }): ObjectsManifest {
   const { operator, variables } = input
   if (operator.kind === 'job') {

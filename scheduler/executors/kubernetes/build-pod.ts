@@ -2,13 +2,12 @@
 // it, and last the deployment's hook.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildOperatorPod } from '../../../k8s/operators/operator-pod.ts'
-import { parseOperatorTemplate } from '../../../k8s/operators/operator-template.ts'
+import { buildOperatorPod, type OperatorPodInput } from '../../../k8s/operators/operator-pod.ts'
+import { operatorTemplatePath, parseOperatorTemplate } from '../../../k8s/operators/operator-template.ts'
 import type { AttemptIdentity } from '../../../k8s/pod/attempt-identity.ts'
 import { buildAttemptPod, checkAttemptPod } from '../../../k8s/pod/attempt-pod.ts'
 import { overridesOf } from '../../../k8s/pod/overrides-of.ts'
 import type { PodHook } from '../../../k8s/pod/pod-hook.ts'
-import type { PodSettings } from '../../../k8s/pod/pod-settings.ts'
 import { parsePodTemplate } from '../../../k8s/pod/pod-template.ts'
 import { withSpecHash } from '../../../k8s/pod/spec-hash.ts'
 import { PodSpecError } from '../../../runtime/errors.ts'
@@ -45,7 +44,7 @@ export function createPodBuilder(
       bundleHash: order.bundle_hash,
     }
     if (task.operator !== null) {
-      const built = await operatorWork(task.operator, order, { identity, settings })
+      const built = await operatorWork(task.operator, order, { identity, settings, spot: task.spot })
       return hook === null || built.pod === null
         ? built
         : { pod: await hooked(hook, built.pod, identity), objects: null }
@@ -75,12 +74,14 @@ async function hooked(hook: PodHook, pod: V1Pod, identity: AttemptIdentity): Pro
 async function operatorWork(
   operator: OperatorManifest,
   order: AttemptOrder,
-  { identity, settings }: { identity: AttemptIdentity; settings: PodSettings },
+  { identity, settings, spot }: Pick<OperatorPodInput<unknown>, 'identity' | 'settings' | 'spot'>,
 ): Promise<Work> {
-  const file = operator.kind === 'resource' ? null : operator.pod_template_file
+  const variables = templateVariables(order)
+  const named = operator.kind === 'resource' ? null : operator.pod_template_file
+  const file = named === null ? null : operatorTemplatePath(named, variables)
   const template =
     file === null ? null : parseOperatorTemplate(await readFromCommit(order.source_path, file), file)
-  const input = { identity, settings, variables: templateVariables(order), template }
+  const input = { identity, settings, variables, template, spot }
   return operator.kind === 'pod'
     ? { pod: buildOperatorPod({ ...input, operator }), objects: null }
     : { pod: null, objects: buildObjects({ ...input, operator }) }

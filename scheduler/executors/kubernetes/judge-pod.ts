@@ -50,6 +50,9 @@ const infrastructureReasons = new Set([
 /** Fatal reasons that are the cluster's fault, or a registry's, and not the configuration's. */
 const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'ImageInspectError', 'RegistryUnavailable'])
 
+/** Of SIGKILL and SIGTERM. */
+const killedExitCodes: ReadonlySet<number> = new Set([137, 143])
+
 /** @param fatalReasons of waiting containers */
 export function judgeTaskPod(pod: JudgedPod, fatalReasons: readonly string[]): PodVerdict {
   const { observation, finish } = pod
@@ -62,12 +65,7 @@ export function judgeTaskPod(pod: JudgedPod, fatalReasons: readonly string[]): P
     observation.phase === 'Failed' || observation.phase === 'Succeeded' || base?.state === 'terminated'
   if (isOver || pod.is_gone) {
     const exitCode = base?.state === 'terminated' ? base.exit_code : null
-    if (finish !== null) {
-      // Told to end by somebody who is not us, it said that it failed: that was not its doing.
-      const isTold = observation.disruption !== null || observation.deletion_timestamp !== null
-      const isInfrastructure = finish.state === 'failed' && pod.cancel_reason === null && isTold
-      return { ...ended(recorded(pod, exitCode)), isInfrastructure }
-    }
+    if (finish !== null) return endedWithRecord(pod, observation, exitCode)
     if (isOver) return endedWithoutRecord(pod, observation, base)
     return endedGone(pod, observation)
   }
@@ -115,6 +113,27 @@ export function endedPending(
   }
 }
 
+/** Where it was told to end by somebody who is not us, and failed, that was not its doing. */
+function endedWithRecord(pod: JudgedPod, observation: PodObservation, exitCode: number | null): PodVerdict {
+  const outcome = recorded(pod, exitCode)
+  const told = toldWords(observation)
+  if (outcome.state !== 'failed' || pod.cancel_reason !== null || told === null) return ended(outcome)
+  const own = outcome.error
+  const error =
+    own === null
+      ? told
+      : { ...told, message: `${told.message}; the task: ${own.name}: ${own.message}`, stack: own.stack }
+  return { ...ended({ ...outcome, error }), isInfrastructure: true }
+}
+
+/** Why the cluster, or somebody in it, told the pod to end; null: nobody did. */
+function toldWords({ disruption, deletion_timestamp }: PodObservation): ErrorReport | null {
+  if (disruption !== null) {
+    return wordsOf(disruption.reason ?? 'DisruptionTarget', disruption.message ?? 'the cluster ended the pod')
+  }
+  return deletion_timestamp === null ? null : wordsOf('PodDeleted', 'somebody deleted the pod')
+}
+
 /** The attempt's own account, checked against its container's. */
 function recorded({ finish, result }: JudgedPod, exitCode: number | null): PodOutcome {
   const { state, retryable, error, exit_code } = finish!
@@ -145,12 +164,11 @@ function endedWithoutRecord(
     hasUnsentLog,
   })
   if (pod.cancel_reason !== null) return end(cancelledWords(pod.cancel_reason), false)
-  const { disruption } = observation
-  if (disruption !== null) {
-    return end(
-      wordsOf(disruption.reason ?? 'DisruptionTarget', disruption.message ?? 'the cluster ended the pod'),
-      true,
-    )
+  const told = toldWords(observation)
+  // It may have failed by itself before it was deleted: then its exit code is no signal's.
+  const isBySignal = base?.exit_code == null || killedExitCodes.has(base.exit_code)
+  if (told !== null && (observation.disruption !== null || (isBySignal && base?.reason !== 'OOMKilled'))) {
+    return end(told, true)
   }
   if (observation.reason !== null && infrastructureReasons.has(observation.reason)) {
     return end(wordsOf(observation.reason, observation.message ?? 'the node ended the pod'), true)
@@ -179,8 +197,9 @@ function endedWithoutRecord(
     base.reason === 'OOMKilled' && pod.memory_peak_bytes !== null
       ? `, with ${Math.round(pod.memory_peak_bytes / 1024 / 1024)} MiB in use at most`
       : ''
+  // Without a message of its own the end of the log stands for it (FallbackToLogsOnError), which is in the log anyway.
   const words = containerWords(
-    base,
+    pod.started_at === null ? base : { ...base, message: null },
     isBeforeStart ? 'before the task began' : 'before the task said how it ended',
   )
   return end({ ...words, message: words.message + memory }, isBeforeStart)

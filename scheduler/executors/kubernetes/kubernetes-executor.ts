@@ -141,14 +141,24 @@ export function createKubernetesExecutor(deps: {
     onReport,
     log,
   })
+  /** Rows were marked as seen, perhaps, and the answer with them was lost: all are to be read again. */
+  let mayHaveMissed = false
   const lookPass = createPass('look-at-pods', log, async () => {
     const rows = await inTurn(async () => {
-      const taken = await takeUnseenPods(db, schedulerId, lookAtOnce)
+      const isAll = mayHaveMissed
+      mayHaveMissed = true
+      const taken = isAll
+        ? await readPodsOf(
+            db,
+            [...active.values()].map(({ key }) => key),
+          )
+        : await takeUnseenPods(db, schedulerId, lookAtOnce)
+      mayHaveMissed = false
       for (const row of taken) {
         const pod = active.get(attemptIdOf(row))
         if (pod) reconciler.see(pod, row)
       }
-      return taken
+      return isAll ? [] : taken
     })
     if (rows.length === lookAtOnce) lookPass.wake()
   })
@@ -162,6 +172,7 @@ export function createKubernetesExecutor(deps: {
   }
 
   function onTick(): void {
+    if (mayHaveMissed) lookPass.wake()
     planner.tick()
     reconciler.tick(active.values())
     objectTasks.tick()

@@ -219,7 +219,10 @@ export function createPodReconciler(deps: {
     deps.tidier.ended(pod.key, isToBeDeleted(pod, outcome.state))
   }
 
-  async function completeLog(pod: ActivePod, { outcome, hasUnsentLog }: EndedVerdict): Promise<void> {
+  async function completeLog(
+    pod: ActivePod,
+    { outcome, hasUnsentLog, isInfrastructure }: EndedVerdict,
+  ): Promise<void> {
     const { operator } = pod
     if (hasUnsentLog) await logs.fetchRest(pod)
     if (operator?.get_logs && pod.row?.observation != null && !pod.row.is_gone) {
@@ -231,7 +234,7 @@ export function createPodReconciler(deps: {
     }
     await followers.finished(pod)
     const isOwnAccount = operator === null && pod.row?.finish != null
-    if (outcome.error === null || isOwnAccount) return
+    if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
     const level = outcome.state === 'skipped' ? 'info' : 'error'
     if (outcome.state === 'failed' && operator !== null) {
       if (operator.log_events_on_failure) await sayEvents(pod)

@@ -41,7 +41,6 @@ const files = {
       task('deleted_pending', { retries: 0, podOverride: { spec: { nodeSelector: { pool: 'none' } } } }, wait)
     })`,
   'dags/own.ts': `
-    import { readFileSync, writeFileSync } from 'node:fs'
     import { dag, task } from 'branchline'
 
     const limited = { spec: { containers: [{ resources: { limits: { memory: '192Mi' } } }] } }
@@ -57,17 +56,20 @@ const files = {
         log.info('line 1')
         eat()
       })
-      task('container_out_of_memory', { retries: 0, podOverride: limited }, async ({ log }) => {
+      // The container's first process becomes the hog while the task runs.
+      const hog = 'const e = []; for (;;) e.push(Buffer.alloc(8388608, 1))'
+      task('container_out_of_memory', { retries: 0, podOverride: { spec: { containers: [{
+        ...limited.spec.containers[0],
+        command: ['sh', '-c', 'tini -s -- branchline task & sleep 5; exec node -e "' + hog + '"'],
+      }] } } }, async ({ log }) => {
         log.info('line 1')
-        await new Promise((done) => setTimeout(done, 500))
-        writeFileSync('/proc/' + supervisor() + '/oom_score_adj', '1000')
-        eat()
+        await new Promise((done) => setTimeout(done, 60_000))
       })
       task('exits', { retries: 0 }, ({ log }) => {
         log.info('line 1')
         process.exit(0)
       })
-      task('exits_again', { retries: 1 }, ({ tryNumber }) => {
+      task('exits_again', { retries: 1, retryDelay: '100ms' }, ({ tryNumber }) => {
         if (tryNumber === 1) process.exit(3)
       })
       task('no_result', { retries: 0, podOverride: { spec: { containers: [{ command: ['true'] }] } } }, () => 1)
@@ -81,7 +83,8 @@ const files = {
         await new Promise((done) => setTimeout(done, 10_000))
       })
       task('init_fails', { retries: 0, podOverride: { spec: { initContainers: [
-        { name: 'prepare', image: 'WORKER', imagePullPolicy: 'Never', command: ['sh', '-c', 'echo no such bucket; exit 9'] }
+        { name: 'prepare', image: 'WORKER', imagePullPolicy: 'Never', command: ['sh', '-c', 'echo no such bucket; exit 9'],
+          securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } }
       ] } } }, () => 1)
     })`,
 }
@@ -164,16 +167,28 @@ test('pain 8: a pod that is deleted, evicted or drained costs no retry of the ta
     40_000,
   )
   expect(await ends()).toEqual([
-    ['deleted/1', 'failed', expect.stringMatching(/its pod was told to end/)],
+    [
+      'deleted/1',
+      'failed',
+      expect.stringMatching(/^PodDeleted: somebody deleted the pod; the task: .*its pod was told to end/),
+    ],
     ['deleted/2', 'success', ''],
     ['deleted_pending/1', 'failed', expect.stringMatching(/^PodDeleted: /)],
     ['deleted_pending/2', 'queued', ''],
-    ['drained/1', 'failed', expect.stringMatching(/its pod was told to end/)],
+    [
+      'drained/1',
+      'failed',
+      expect.stringMatching(/^EvictionByEvictionAPI: Eviction API: evicting; the task: /),
+    ],
     ['drained/2', 'success', ''],
-    ['evicted/1', 'failed', expect.stringMatching(/its pod was told to end/)],
+    [
+      'evicted/1',
+      'failed',
+      expect.stringMatching(/^EvictionByEvictionAPI: Eviction API: evicting; the task: /),
+    ],
     ['evicted/2', 'success', ''],
   ])
-  await branchline(deployment, ['runs', 'cancel', 'disturbed', 'one', '--yes'])
+  await branchline(deployment, ['runs', 'cancel', 'disturbed', 'one'])
   await deployment.ended('disturbed', 'one')
   await podsGone(deployment)
 }, 180_000)

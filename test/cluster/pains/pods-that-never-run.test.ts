@@ -109,7 +109,7 @@ beforeAll(async () => {
       BRANCHLINE_KUBERNETES_NAMESPACES: `${namespace},no-such-namespace`,
       BRANCHLINE_INFRASTRUCTURE_RETRIES: '0',
       BRANCHLINE_WORKER_POD_PENDING_FATAL_GRACE: '1s',
-      BRANCHLINE_WORKER_POD_PENDING_TIMEOUT: '60s',
+      BRANCHLINE_WORKER_POD_PENDING_TIMEOUT: '25s',
     }),
   })
   await deployment.namespace.kubectl(['apply', '--filename=-'], { input: JSON.stringify(limitRange) })

@@ -20,6 +20,7 @@ const jobOf = (options: Parameters<typeof job>[1], params: object = {}) =>
     operator: operatorOf<JobOperatorManifest>(() => job('train', options)),
     variables: operatorVariables({}, params),
     template: null,
+    spot: null,
   })
 
 test('a job has its pods’ options in its template, and no pod of it carries the label of attempts', () => {

@@ -1,7 +1,7 @@
 import { dag, type PodOperatorOptions, pod, secret, task } from 'branchline'
 import { expect, test } from 'vitest'
 import { buildOperatorPod } from '../../../k8s/operators/operator-pod.ts'
-import { parseOperatorTemplate } from '../../../k8s/operators/operator-template.ts'
+import { operatorTemplatePath, parseOperatorTemplate } from '../../../k8s/operators/operator-template.ts'
 import { podName } from '../../../k8s/pod/attempt-identity.ts'
 import type { PodSettings } from '../../../k8s/pod/pod-settings.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
@@ -28,6 +28,7 @@ function podOf(options: PodOperatorOptions, given: Given = {}): V1Pod {
     operator: manifest.tasks.at(-1)!.operator as PodOperatorManifest,
     variables: operatorVariables(given.inputs, given.params),
     template: given.template ?? null,
+    spot: null,
   })
 }
 
@@ -338,6 +339,13 @@ test.each<[PodOperatorOptions, Given, string]>([
   [{ doXcomPush: true, initContainers: [{ name: 'branchline-xcom' }] }, {}, 'the name of our sidecar'],
 ])('%j: no pod is made, with words', (options, given, words) => {
   expect(() => podOf(options, given)).toThrow(words)
+})
+
+test('a template file may be chosen by a param, but not one outside of the commit', () => {
+  const path = (region: string) =>
+    operatorTemplatePath('pods/{{ params.region }}.yaml', operatorVariables({}, { region }))
+  expect(path('north')).toBe('pods/north.yaml')
+  expect(() => path('../../secret')).toThrow('which is no path within the repository')
 })
 
 test.each([

@@ -208,6 +208,8 @@ test.each([
   [{ namespace: 'Team A' }, 'a DNS label'],
   [{ secrets: [{ secret: 'x' }] }, 'what secret({ … }) returns'],
   [{ podTemplateFile: 'a.yaml', podTemplateDict: {} }, 'a pod has one template'],
+  [{ podTemplateFile: '../a.yaml' }, 'a path within the repository'],
+  [{ podTemplateFile: '/etc/passwd' }, 'a path within the repository'],
   [{ fullPodSpec: { containers: [] } }, 'a pod, with metadata and spec'],
   [{ fullPodSpec: { kind: 'Job' } }, 'of kind Pod'],
   [

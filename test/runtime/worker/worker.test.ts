@@ -22,12 +22,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 const { bash, dag, task, TaskSkipError } = globalThis[Symbol.for('branchline.authoring')]
 export default dag('d', { params: { region: 'eu' } }, () => {
-  task('ok', async ({ log, params, runId, sourcePath }) => {
+  const ok = task('ok', async ({ log, params, runId, sourcePath }) => {
     log.info('hello', { n: 1 })
     console.log('from the console')
     return { params, runId, sourcePath, cwd: process.cwd(), variables: Object.keys(process.env) }
   })
-  task('input', { rows: 'ok' }, ({ rows }) => rows.length)
+  task('input', { rows: ok }, ({ rows }) => rows.length)
   task('fails', () => { throw new Error('no luck') })
   task('skips', () => { throw new TaskSkipError('not today') })
   bash('bash', 'echo out; echo err >&2; exit 3')
@@ -119,7 +119,7 @@ test('a task that ends its process is told with its exit code, and what it said 
 })
 
 test('a result that is longer than the server keeps fails its task with the usual words', async () => {
-  const small = await execution.startWeb({ env: { BRANCHLINE_XCOM_MAX_BYTES: '1kb' } })
+  const small = await execution.startWeb({ env: { BRANCHLINE_XCOM_MAX_BYTES: '1KiB' } })
   const attempt = await execution.insertAttempt('large')
   expect(await startWorker(attempt, { url: small.url }).exited).toEqual({ code: 1, signal: null })
   small.child.kill('SIGKILL')

@@ -1,0 +1,99 @@
+// The floor of the cases on a cluster: a loop that creates pods through the same client, sees by one watch how they go
+// on, and deletes each that has ended. It keeps nothing, checks nothing, and forgets all of them when it is killed.
+import type { KubernetesClient } from '../../k8s/client/kubernetes-client.ts'
+import type { V1Pod } from '../../runtime/kubernetes-types.ts'
+
+const label = 'bench/bare-pods'
+
+export interface BarePods {
+  elapsedMs: number
+  /** Processor time of the loop's process. */
+  cpuMs: number
+}
+
+/**
+ * Creates all of `pods`, and resolves when all have ended well and are gone.
+ * @param pods with names of their own
+ * @throws Error where one fails
+ */
+export async function runBarePods(input: {
+  client: KubernetesClient
+  namespace: string
+  pods: readonly V1Pod[]
+  concurrency: number
+  signal: AbortSignal
+}): Promise<BarePods> {
+  const { client, namespace, concurrency } = input
+  const ending = new AbortController()
+  const signal = AbortSignal.any([input.signal, ending.signal])
+  const { resourceVersion } = await client.listPods(namespace, { labelSelector: label, signal })
+  const watch = await client.watchPods(namespace, {
+    labelSelector: label,
+    resourceVersion,
+    timeoutSeconds: 1_800,
+    idleMs: 120_000,
+    signal,
+  })
+  const began = performance.now()
+  const cpu = process.cpuUsage()
+  const creating = inParallel(input.pods, concurrency, async (pod) => {
+    await client.createPod(namespace, labelled(pod), { signal })
+  })
+  const deleting = new Set<string>()
+  const queue: string[] = []
+  let underWay = 0
+  const fault = Promise.withResolvers<never>()
+  const deleteNext = (): void => {
+    while (underWay < concurrency && queue.length > 0) {
+      underWay += 1
+      client.deletePod(namespace, queue.shift()!, { gracePeriodSeconds: 0, signal }).then(() => {
+        underWay -= 1
+        deleteNext()
+      }, fault.reject)
+    }
+  }
+  const watching = (async () => {
+    let gone = 0
+    for await (const group of watch) {
+      for (const event of group) {
+        if (event.type === 'ERROR') throw new Error(`the watch ended: ${JSON.stringify(event.object)}`)
+        const { metadata, status } = event.object
+        const name = metadata?.name ?? ''
+        if (event.type === 'DELETED') gone += 1
+        else if (status?.phase === 'Failed') throw new Error(`pod ${name} failed`)
+        else if (status?.phase === 'Succeeded' && !deleting.has(name)) {
+          deleting.add(name)
+          queue.push(name)
+        }
+      }
+      deleteNext()
+      if (gone === input.pods.length) return
+    }
+    throw new Error('the watch ended early')
+  })()
+  try {
+    await Promise.race([Promise.all([creating, watching]), fault.promise])
+  } finally {
+    ending.abort(new Error('the bare loop is over'))
+    await Promise.allSettled([creating, watching])
+  }
+  const { user, system } = process.cpuUsage(cpu)
+  return { elapsedMs: performance.now() - began, cpuMs: (user + system) / 1_000 }
+}
+
+function labelled(pod: V1Pod): V1Pod {
+  return { ...pod, metadata: { ...pod.metadata, labels: { ...pod.metadata?.labels, [label]: 'true' } } }
+}
+
+/** @throws what `work` throws first */
+export async function inParallel<Item>(
+  items: readonly Item[],
+  concurrency: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  const rest = items.values()
+  const worker = async () => {
+    for (const item of rest) await work(item)
+  }
+  await Promise.all(Array.from({ length: concurrency }, worker))
+}
