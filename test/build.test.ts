@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { lazyBuiltins, silentDebug } from '../build-plugins.ts'
+import { lazyBuiltins, lazyEsbuild, silentDebug } from '../build-plugins.ts'
 import { programs } from '../runtime/programs.ts'
 
 const run = promisify(execFile)
@@ -36,7 +36,7 @@ async function runBuilt(
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    plugins: [lazyBuiltins, silentDebug],
+    plugins: [lazyBuiltins, lazyEsbuild, silentDebug],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
@@ -83,5 +83,14 @@ describe('a built program', () => {
     const { output, loaded } = await runBuilt({ text })
     expect(output).toBe('told\n64 36 a/b\ntrue function function\n')
     expect(loaded).toContain('crypto')
+  })
+
+  test('starts without esbuild, and asks for it when it bundles', async () => {
+    const text = `
+      import * as esbuild from 'esbuild'
+      console.log('up', typeof esbuild.default)
+      try { esbuild.stop() } catch ({ code, message }) { console.log(code, message.split('\\n')[0]) }`
+    const { output } = await runBuilt({ text })
+    expect(output).toBe("up object\nMODULE_NOT_FOUND Cannot find module 'esbuild'\n")
   })
 })

@@ -28,8 +28,9 @@ export async function createPodPlace(name: string): Promise<PodPlace> {
       BRANCHLINE_EXECUTORS: 'kubernetes',
       BRANCHLINE_KUBERNETES_CONFIG_FILE: cluster.kubeconfig,
       BRANCHLINE_KUBERNETES_NAMESPACE: namespace.name,
-      // For cases with a web of their own to change; nothing on a fake node calls it.
+      // Cases whose pods run have a web and a Git server of their own; on a fake node nothing calls them.
       BRANCHLINE_EXECUTION_API_URL: `http://${cluster.address}:8080`,
+      BRANCHLINE_GIT_SYNC_REPO: `http://${cluster.address}:8080/none.git`,
       BRANCHLINE_WORKER_IMAGE: cluster.images.worker,
       BRANCHLINE_WORKER_IMAGE_PULL_POLICY: 'Never',
       BRANCHLINE_GIT_SYNC_IMAGE: cluster.images.sync,

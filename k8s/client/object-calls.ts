@@ -78,7 +78,7 @@ export function createObjectCalls(deps: { transport: Transport; namespace: strin
       const answer = await transport.call({
         call: `create ${kind} ${prefix}${metadata.name ?? metadata.generateName ?? ''}`,
         method: 'POST',
-        path: options.dryRun === true ? `${path}?dryRun=All` : path,
+        path: `${path}?fieldValidation=Strict${options.dryRun === true ? '&dryRun=All' : ''}`,
         body: JSON.stringify(object),
         signal: options.signal,
       })
@@ -105,7 +105,9 @@ export function createObjectCalls(deps: { transport: Transport; namespace: strin
       const { kind, name } = reference
       // What others have set stays theirs, but for what we say of it.
       const query =
-        type === 'apply' ? `?fieldManager=${fieldManager}&force=true` : `?fieldManager=${fieldManager}`
+        type === 'apply'
+          ? `?fieldValidation=Strict&fieldManager=${fieldManager}&force=true`
+          : `?fieldValidation=Strict&fieldManager=${fieldManager}`
       const answer = await transport.call({
         call: `${type === 'apply' ? 'apply' : 'patch'} ${kind} ${prefix}${name}`,
         method: 'PATCH',

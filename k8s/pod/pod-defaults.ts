@@ -48,7 +48,7 @@ export function withDefaults(
     container.name === gitSyncContainer
       ? withContainerDefaults(container, gitSyncSecurity)
       : // Its log goes with the pod: the end of it is all that tells why it failed.
-        fill(container, lastWords),
+        { ...fill(container, lastWords) },
   )
   return {
     ...pod,

@@ -26,7 +26,7 @@ const silenceMs = 30_000
  * How long a token that is refused is tried again before the first answer: the server may not know a new key yet. An
  * attempt that has begun tries for as long as it takes, since the kubelet may be late with a new token.
  */
-const unauthenticatedMs = 20_000
+const unauthenticatedMs = 10_000
 
 export interface ExecutionClient {
   /** @throws UnauthenticatedError where the server goes on refusing this pod */

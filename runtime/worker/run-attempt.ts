@@ -53,11 +53,14 @@ export async function runAttempt(deps: {
   })
   // Everything that speaks to the server ends with it: the attempt is given up, or never began.
   const over = new AbortController()
+  let isLogWhole = false
   const client = createExecutionClient({
     url: settings.executionApiUrl,
     tokenFile: settings.tokenFile,
     signal: over.signal,
-    onTrouble: (why) => note(spool, why),
+    onTrouble: (why) => {
+      if (!isLogWhole) note(spool, why)
+    },
   })
   const giveUp = () => over.abort(terminatedUnbegun)
   terminated.addEventListener('abort', giveUp, { once: true })
@@ -68,11 +71,16 @@ export async function runAttempt(deps: {
   code.catch(() => {})
   const serverHas = starting.then(({ log_bytes }) => log_bytes)
   const shipping = shipLog({ path: spool.logPath, output: process.stdout, serverHas, send: client.logs })
+  const sealLog = () => {
+    isLogWhole = true
+  }
+  shipping.done.then(sealLog, sealLog)
   try {
     const answer = await starting
     terminated.removeEventListener('abort', giveUp)
     return await serve({ answer, code, settings, spool, runner, client, shipping, terminated })
   } catch (error) {
+    over.abort(terminatedUnbegun)
     runner.kill()
     return await endWithout(error, shipping)
   } finally {

@@ -22,11 +22,11 @@ const longestLineBytes = 16 * 1024 * 1024
 const newline = 0x0a
 
 export interface LogShipping {
-  /** Nothing is appended any more. Resolves when all of it is out; rejects as `send` does. */
+  /** The attempt appends nothing any more. Resolves when the server has all of it; rejects as `send` does. */
   end(): Promise<void>
   /** Rejects as soon as `send` does; resolves with `end`. */
   done: Promise<void>
-  /** Standard output has all that it can be given. Call after `end`. */
+  /** Standard output has all that it can be given, after `done`. */
   printed: Promise<void>
 }
 
@@ -43,11 +43,13 @@ export function shipLog(deps: {
 }): LogShipping {
   const fd = openSync(deps.path, 'r')
   const ended = new AbortController()
-  const printed = print({ fd, output: deps.output, ended: ended.signal })
   const done = deps.serverHas.then((logBytes) =>
     sendAll({ fd, base: logBytes, send: deps.send, ended: ended.signal }),
   )
-  done.catch(() => {})
+  // What is said of the sending itself is the last of the log: printing ends after it.
+  const sent = new AbortController()
+  done.finally(() => sent.abort()).catch(() => {})
+  const printed = print({ fd, output: deps.output, ended: sent.signal })
   Promise.allSettled([printed, done]).then(() => closeSync(fd))
   return {
     done,

@@ -27,9 +27,14 @@ export interface ClusterInstallation extends AsyncDisposable {
   branchline(...args: string[]): Promise<string>
   /** What the API answers to a GET of a path, through its Service. */
   api(path: string): Promise<string>
+  /** Applies the overlay with other settings, and waits until the Deployments have them. */
+  configure(change: { settings: Record<string, string>; git: GitAccess }): Promise<void>
   /** Waits until both Deployments are as they were last applied. */
   rolledOut(): Promise<void>
 }
+
+/** Component for the repository's secret. */
+type GitAccess = 'git-https' | 'git-ssh'
 
 /** Resolves when scheduler and web are ready. @param options.files of the first commit */
 export async function installInCluster(options: {
@@ -53,23 +58,22 @@ export async function installInCluster(options: {
 
   const overlay = await mkdtemp(join(tmpdir(), 'branchline-overlay-'))
   cleanup.defer(() => rm(overlay, { recursive: true, force: true }))
-  const write = (settings: Record<string, string>, replicas: number) =>
-    writeOverlay({ overlay, cluster, control, workers, replicas, settings })
-  const apply = () => cluster.kubectl(['apply', `--kustomize=${overlay}`])
+  const apply = async (settings: Record<string, string>, replicas: number, git: GitAccess = 'git-https') => {
+    await writeOverlay({ overlay, cluster, control, workers, replicas, settings, git })
+    await cluster.kubectl(['apply', `--kustomize=${overlay}`])
+  }
   cleanup.defer(() =>
     cluster.kubectl(['delete', 'pv', '--ignore-not-found', '--wait=false', volumeName(control)]),
   )
   const settings = { BRANCHLINE_GIT_SYNC_REPO: git.url('origin.git') }
   // First without pods: the address of web's Service is known when there is one.
-  await write(settings, 0)
-  await apply()
+  await apply(settings, 0)
   const service = await control.kubectlJson<{ spec: { clusterIP: string } }>([
     'get',
     'service/branchline-web',
   ])
-  const url = `http://${service.spec.clusterIP}:8080`
-  await write({ ...settings, BRANCHLINE_EXECUTION_API_URL: url }, 1)
-  await apply()
+  const api = { BRANCHLINE_EXECUTION_API_URL: `http://${service.spec.clusterIP}:8080` }
+  await apply({ ...settings, ...api }, 1)
 
   const rolledOut = async () => {
     for (const name of ['web', 'scheduler']) {
@@ -89,6 +93,10 @@ export async function installInCluster(options: {
     api: (path) => {
       const proxy = `/api/v1/namespaces/${control.name}/services/branchline-web:http/proxy`
       return cluster.kubectl(['get', `--raw=${proxy}${path}`])
+    },
+    async configure(change) {
+      await apply({ ...settings, ...api, ...change.settings }, 1, change.git)
+      await rolledOut()
     },
     rolledOut,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -114,6 +122,7 @@ async function writeOverlay(input: {
   workers: TestNamespace
   replicas: number
   settings: Record<string, string>
+  git: GitAccess
 }): Promise<void> {
   const { overlay, cluster, control, workers, replicas, settings } = input
   const { images } = cluster
@@ -162,7 +171,7 @@ async function writeOverlay(input: {
     resources: [from('control', 'control')],
     components: [
       from('control', 'components', ownVolume ? 'node-directory' : 'one-node'),
-      from('control', 'components', 'git-https'),
+      from('control', 'components', input.git),
     ],
     configMapGenerator: [
       {

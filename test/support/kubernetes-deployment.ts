@@ -15,6 +15,7 @@ import {
 export interface KubernetesDeployment extends Deployment {
   cluster: Cluster
   namespace: TestNamespace
+  further: TestNamespace | undefined
   repository: TestRepository
   /** Commits and pushes over HTTP, as a person would. */
   push(files: Record<string, string | null>): Promise<string>
@@ -45,12 +46,15 @@ export async function createKubernetesDeployment(options: {
   cluster: Cluster
   files: Record<string, string>
   env?: Record<string, string> | ((namespace: string) => Record<string, string>)
-  podSecurity?: 'baseline' | 'restricted'
+  /** Default restricted; 'privileged' enforces nothing. */
+  podSecurity?: 'baseline' | 'restricted' | 'privileged'
+  /** Whether there is a second namespace for pods. */
+  furtherNamespace?: boolean
 }): Promise<KubernetesDeployment> {
-  const { cluster } = options
+  const { cluster, podSecurity = 'restricted' } = options
   const stack = new AsyncDisposableStack()
   const namespace = stack.use(
-    await cluster.createNamespace('deployment', { podSecurity: options.podSecurity ?? 'restricted' }),
+    await cluster.createNamespace('deployment', podSecurity === 'privileged' ? {} : { podSecurity }),
   )
   const repository = stack.use(await createTestRepository(options.files))
   const server = stack.use(
@@ -58,11 +62,10 @@ export async function createKubernetesDeployment(options: {
   )
   const url = server.url('origin.git')
   const pushOptions: PushOptions = { url: server.urlWithPassword('origin.git') }
-  await namespace.kubectl([
-    ...['create', 'secret', 'generic', 'git-credentials'],
-    `--from-literal=GITSYNC_USERNAME=${username}`,
-    `--from-literal=GITSYNC_PASSWORD=${password}`,
-  ])
+  const further = options.furtherNamespace
+    ? stack.use(await cluster.createNamespace('further', { podSecurity: 'restricted' }))
+    : undefined
+  for (const one of [namespace, ...(further === undefined ? [] : [further])]) await addGitSecret(one)
   const port = await freePort(cluster.address)
   const apiUrl = `http://${cluster.address}:${port}`
   const deployment = stack.use(
@@ -81,6 +84,7 @@ export async function createKubernetesDeployment(options: {
         BRANCHLINE_GIT_SYNC_IMAGE: cluster.images.sync,
         BRANCHLINE_GIT_SYNC_REPO: url,
         BRANCHLINE_GIT_SYNC_CREDENTIALS_SECRET: 'git-credentials',
+        ...(further && { BRANCHLINE_KUBERNETES_NAMESPACES: further.name }),
         ...(typeof options.env === 'function' ? options.env(namespace.name) : options.env),
       }),
     }),
@@ -97,6 +101,7 @@ export async function createKubernetesDeployment(options: {
     ...deployment,
     cluster,
     namespace,
+    further,
     repository,
     apiUrl,
     push: (files) => repository.commit(files, pushOptions),
@@ -114,6 +119,14 @@ export async function createKubernetesDeployment(options: {
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
+}
+
+async function addGitSecret(namespace: TestNamespace): Promise<void> {
+  await namespace.kubectl([
+    ...['create', 'secret', 'generic', 'git-credentials'],
+    `--from-literal=GITSYNC_USERNAME=${username}`,
+    `--from-literal=GITSYNC_PASSWORD=${password}`,
+  ])
 }
 
 /** Starts a scheduler and waits until it has loaded the Dags. */

@@ -27,7 +27,6 @@ import { createPodLogs } from './pod-logs.ts'
 import { createPodPlanner } from './pod-planner.ts'
 import { createPodReconciler } from './pod-reconciler.ts'
 import { createPodTidier } from './pod-tidier.ts'
-import { noteTrouble } from './pod-trouble.ts'
 import { createPodWatches, type WatchStatus } from './pod-watches.ts'
 import type { KubernetesExecutorSettings } from './settings.ts'
 
@@ -104,7 +103,7 @@ export function createKubernetesExecutor(deps: {
       if (pod.cancelReason !== null) void reconciler.end(pod, pod.cancelReason)
     },
     onPushedBack(pod, words) {
-      noteTrouble(pod, { name: words.reason, message: words.message }, false)
+      reconciler.notePushBack(pod, { name: words.reason, message: words.message })
       setPodWaiting(db, pod.key, words).catch(() => {})
     },
     onRefused(pod, error) {

@@ -31,6 +31,8 @@ type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 export interface PodReconciler {
   /** A row as it is now. */
   see(pod: ActivePod, row: PodRow): void
+  /** It could not be created yet. */
+  notePushBack(pod: ActivePod, words: Pick<ErrorReport, 'name' | 'message'>): void
   /** The clock has moved on. */
   tick(pods: Iterable<ActivePod>): void
   /** The pod will not be created: its attempt ends with these words. */
@@ -291,7 +293,17 @@ export function createPodReconciler(deps: {
     }
   }
 
-  return { see, tick, refuse, end }
+  return {
+    see,
+    notePushBack(pod, words) {
+      noteTrouble(pod, words, false)
+      // So that its log says so.
+      waiting.add(pod)
+    },
+    tick,
+    refuse,
+    end,
+  }
 }
 
 function endOf(row: PodRow | null, now: number): number {

@@ -148,12 +148,13 @@ describe('security', () => {
     })
   })
 
-  test("nothing is set in containers of the user's own", () => {
+  test("nothing is set in containers of the user's own, but that init containers keep their last words", () => {
     const proxy = { name: 'proxy', image: 'proxy:1' }
     const overrides = [{ spec: { containers: [{}, proxy], initContainers: [{ ...proxy, name: 'first' }] } }]
     const { containers, initContainers } = build({ overrides }).spec!
     expect(containers[1]).toEqual(proxy)
-    expect(initContainers).toEqual([{ ...proxy, name: 'first' }])
+    const lastWords = { terminationMessagePolicy: 'FallbackToLogsOnError' }
+    expect(initContainers).toEqual([{ ...proxy, name: 'first', ...lastWords }])
   })
 
   test('the token is mounted in base alone', () => {
