@@ -7,7 +7,7 @@ import { type BarePods, runBarePods } from '../floor/bare-pods.ts'
 import type { BenchCase, BenchContext, Measurement } from '../support/bench-case.ts'
 import { barePodsOf } from '../support/pod-ledger.ts'
 import { fakePodsModule } from '../support/pod-modules.ts'
-import { podsAre, prepareRuns, releaseRuns } from '../support/pod-runs.ts'
+import { prepareRuns, releaseRuns, runsAreOver } from '../support/pod-runs.ts'
 import { createPodPlace, podConcurrency } from '../support/pod-system.ts'
 import { useOf } from '../support/process-tree.ts'
 import { inTurn } from '../support/rounds.ts'
@@ -15,7 +15,7 @@ import { type System, startSystem } from '../support/system.ts'
 
 const dagId = 'pods'
 const podsOfRun = 100
-/** Rare: each look counts all rows. */
+/** How late the end is known, at most. */
 const lookEveryMs = 100
 const stages = { startsAfterMs: 100, runsForMs: 1_000 }
 
@@ -87,18 +87,12 @@ async function runPods({ signal }: BenchContext, system: System, runs: number): 
   const before = useOf(scheduler.pid)
   const began = performance.now()
   await releaseRuns(db, dagId)
-  const pods = runs * podsOfRun
-  await podsAre(
-    db,
-    afterRunId,
-    { what: `${pods} pods are gone`, everyMs: lookEveryMs, signal },
-    ({ deleted }) => deleted === pods,
-  )
+  await runsAreOver(db, afterRunId, { everyMs: lookEveryMs, signal })
   const elapsedMs = performance.now() - began
   const after = useOf(scheduler.pid)
   return {
     afterRunId,
-    podsPerMinute: (pods / elapsedMs) * 60_000,
+    podsPerMinute: ((runs * podsOfRun) / elapsedMs) * 60_000,
     cpuMs: (after.cpuSeconds - before.cpuSeconds) * 1_000,
     rssMib: after.rssMib,
   }

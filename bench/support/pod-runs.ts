@@ -3,7 +3,7 @@ import type { Database } from '../../scheduler/database/connection.ts'
 import { channel } from '../../scheduler/database/notifications.ts'
 import { triggerRun } from '../../scheduler/database/trigger-run.ts'
 import { nextRunId } from './dag-runs.ts'
-import { countPods, type PodCounts } from './pod-ledger.ts'
+import { countPodsRunning, countPodsThere } from './pod-ledger.ts'
 import { waitUntil } from './wait-until.ts'
 
 /** Thousands of pods take minutes where everything shares two cores. */
@@ -29,21 +29,33 @@ export async function releaseRuns(db: Database, dagId: string): Promise<void> {
   )
 }
 
-/** Waits until what the ledger has of the runs is as `isSo` says. @throws Error where a run fails */
-export async function podsAre(
+/** Waits until all of the runs have succeeded and their pods are gone. @throws Error where a task fails */
+export async function runsAreOver(
   db: Database,
   afterRunId: number,
-  options: { what: string; everyMs: number; signal: AbortSignal },
-  isSo: (counts: PodCounts) => boolean,
+  options: { everyMs: number; signal: AbortSignal },
 ): Promise<void> {
-  await waitUntil(options.what, { ...options, patienceMs }, async () => {
-    const { rows } = await db.query<{ failed: number }>(
-      `select count(*) as failed from task_instance
-       where dag_run_id > $1 and state in ('failed', 'up_for_retry', 'upstream_failed')`,
+  await waitUntil('all pods are gone', { ...options, patienceMs }, async () => {
+    const { rows } = await db.query<{ going: number; failed: number }>(
+      `select count(*) filter (where end_date is null) as going, count(*) filter (where state = 'failed') as failed
+       from dag_run where dag_run_id > $1`,
       [afterRunId],
-      'failed-tasks',
+      'runs-are-over',
     )
-    if (rows[0]!.failed > 0) throw new Error(`${rows[0]!.failed} tasks failed`)
-    return isSo(await countPods(db, afterRunId)) || undefined
+    const { going, failed } = rows[0]!
+    if (failed > 0) throw new Error(`${failed} runs failed`)
+    return (going === 0 && (await countPodsThere(db, afterRunId)) === 0) || undefined
+  })
+}
+
+/** Waits until so many pods of the runs were seen running. */
+export async function podsRun(
+  db: Database,
+  afterRunId: number,
+  count: number,
+  signal: AbortSignal,
+): Promise<void> {
+  await waitUntil(`${count} pods run`, { everyMs: 1_000, signal, patienceMs }, async () => {
+    return (await countPodsRunning(db, afterRunId)) === count || undefined
   })
 }

@@ -14,7 +14,7 @@ export type SnakeCased<Options> = {
 }
 
 /** `podTemplateFile` → `pod_template_file`. */
-export function snakeCase(name: string): string {
+function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 

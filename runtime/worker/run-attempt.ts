@@ -6,28 +6,25 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
-import { AttemptNotCurrentError, InvalidInputError, messageOf, UnauthenticatedError } from '../errors.ts'
-import type { FinishRequest, StartAnswer } from '../execution-api.ts'
-import { openAttemptLog } from '../task-runner/attempt-log.ts'
-import type { CancelReason } from '../task-runner/protocol.ts'
+import { AttemptNotCurrentError, messageOf, UnauthenticatedError } from '../errors.ts'
+import type { StartAnswer } from '../execution-api.ts'
 import {
   type AttemptEnd,
   type AttemptRunner,
   failedBeforeStart,
   startAttemptRunner,
 } from './attempt-runner.ts'
-import { memoryPeakBytes, oomKillCount } from './container-memory.ts'
+import { oomKillCount } from './container-memory.ts'
 import { createExecutionClient, type ExecutionClient } from './execution-client.ts'
+import { startHeartbeats } from './heartbeats.ts'
+import { noteTrouble, writeNote } from './notes.ts'
+import { reportEnd } from './report-end.ts'
 import { type LogShipping, shipLog } from './ship-log.ts'
 import { sourceDirectory } from './source-directory.ts'
 import { makeSpool, type Spool } from './spool.ts'
 import { WorkerExitCode } from './worker-exit-code.ts'
 import type { WorkerSettings } from './worker-settings.ts'
 
-/** When the pod is told to end: how long the server may take to say why. Longer: less time is left for the task. */
-const askWhyMs = 1_000
-/** Of a heartbeat; the next one comes soon. */
-const heartbeatTimeoutMs = 10_000
 /** After the end: how long a reader of standard output may keep the pod. The server has everything by then. */
 const printGraceMs = 10_000
 
@@ -59,7 +56,7 @@ export async function runAttempt(deps: {
     tokenFile: settings.tokenFile,
     signal: over.signal,
     onTrouble: (why) => {
-      if (!isLogWhole) note(spool, why)
+      if (!isLogWhole) noteTrouble(spool, why)
     },
   })
   const giveUp = () => over.abort(terminatedUnbegun)
@@ -115,27 +112,24 @@ async function serve(deps: {
   terminated: AbortSignal
 }): Promise<WorkerExitCode> {
   const { answer, runner, client, shipping, terminated } = deps
-  const beats = beat({
+  const heartbeats = startHeartbeats({
     client,
     intervalMs: answer.heartbeat_interval_ms,
     onCancel: (reason) => runner.cancel(reason),
   })
-  const onTerminated = async () => {
-    const asked = await client.heartbeat({ memory_peak_bytes: memoryPeakBytes() }, askWhyMs).catch(() => null)
-    runner.cancel(asked?.cancel ?? 'shutdown')
-  }
+  const onTerminated = async () => runner.cancel(await heartbeats.whyTerminated())
   terminated.addEventListener('abort', onTerminated, { once: true })
   if (terminated.aborted) onTerminated()
   try {
     // Whoever is told first that the attempt is not current any more ends it.
-    const lost = Promise.race([beats.lost, shipping.done.then(() => new Promise<never>(() => {}))])
+    const lost = Promise.race([heartbeats.lost, shipping.done.then(() => new Promise<never>(() => {}))])
     const end = await Promise.race([execute(deps), lost])
     await Promise.race([shipping.end(), lost])
-    await report(client, end)
+    const { state } = await reportEnd(client, end)
     await Promise.race([shipping.printed, delay(printGraceMs, undefined, { ref: false })])
-    return end.state === 'failed' ? WorkerExitCode.failed : WorkerExitCode.ok
+    return state === 'failed' ? WorkerExitCode.failed : WorkerExitCode.ok
   } finally {
-    beats.stop()
+    heartbeats.stop()
     terminated.removeEventListener('abort', onTerminated)
   }
 }
@@ -151,7 +145,7 @@ async function execute(deps: {
   const { answer, settings, spool, runner } = deps
   const { order } = answer
   const fail = (name: string, message: string): AttemptEnd => {
-    writeLine(spool, 'error', `${name}: ${message}`)
+    writeNote(spool, 'error', `${name}: ${message}`)
     return failedBeforeStart(name, message)
   }
   let sourcePath: string
@@ -180,84 +174,8 @@ async function execute(deps: {
   )
 }
 
-/** Until it is taken; a report that the server can never take becomes one of a failure, which it can. */
-async function report(client: ExecutionClient, end: AttemptEnd): Promise<void> {
-  try {
-    await client.finish(finishRequest(end))
-  } catch (error) {
-    if (!(error instanceof InvalidInputError)) throw error
-    const refused = {
-      name: 'ReportRefused',
-      message: `the result was not taken: ${messageOf(error)}`,
-      stack: null,
-    }
-    Object.assign(end, {
-      state: 'failed',
-      retryable: false,
-      result: null,
-      error: refused,
-    } satisfies Partial<AttemptEnd>)
-    await client.finish(finishRequest(end))
-  }
-}
-
-function finishRequest(end: AttemptEnd): FinishRequest {
-  return {
-    ...end,
-    result_sha256: end.result === null ? null : createHash('sha256').update(end.result).digest('hex'),
-    memory_peak_bytes: memoryPeakBytes(),
-  }
-}
-
-/** Heartbeats, one at a time. `lost` rejects when the attempt is not the current one any more, and never resolves. */
-function beat(deps: {
-  client: ExecutionClient
-  intervalMs: number
-  onCancel: (reason: CancelReason) => void
-}) {
-  const lost = Promise.withResolvers<never>()
-  lost.promise.catch(() => {})
-  let isUnderWay = false
-  const timer = setInterval(async () => {
-    if (isUnderWay) return
-    isUnderWay = true
-    try {
-      const { cancel } = await deps.client.heartbeat(
-        { memory_peak_bytes: memoryPeakBytes() },
-        heartbeatTimeoutMs,
-      )
-      if (cancel !== null) deps.onCancel(cancel)
-    } catch (error) {
-      if (error instanceof AttemptNotCurrentError) lost.reject(error)
-    }
-    isUnderWay = false
-  }, deps.intervalMs)
-  return { lost: lost.promise, stop: () => clearInterval(timer) }
-}
-
 function outOfMemory(killsBefore: number | null): string | undefined {
   const kills = oomKillCount()
   if (kills === null || killsBefore === null || kills <= killsBefore) return undefined
   return 'the container ran out of memory, and the kernel killed it (OOMKilled): give it a higher memory limit'
-}
-
-/** What the supervisor has to say goes where the task's own lines go, so that everybody sees one log. */
-function note(spool: Spool, why: string | null): void {
-  if (why === null) writeLine(spool, 'info', 'the server answers again')
-  else
-    writeLine(
-      spool,
-      'warn',
-      `the server does not answer as it should, the attempt goes on without it: ${why}`,
-    )
-}
-
-function writeLine(spool: Spool, level: 'info' | 'warn' | 'error', message: string): void {
-  const log = openAttemptLog(spool.logPath)
-  try {
-    log.write(level, 'branchline', message)
-  } catch {
-    // A full disk; the attempt's end says so.
-  }
-  log.close()
 }

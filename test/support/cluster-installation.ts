@@ -62,9 +62,9 @@ export async function installInCluster(options: {
     await writeOverlay({ overlay, cluster, control, workers, replicas, settings, git })
     await cluster.kubectl(['apply', `--kustomize=${overlay}`])
   }
-  cleanup.defer(() =>
-    cluster.kubectl(['delete', 'pv', '--ignore-not-found', '--wait=false', volumeName(control)]),
-  )
+  cleanup.defer(async () => {
+    await cluster.kubectl(['delete', 'pv', '--ignore-not-found', '--wait=false', volumeName(control)])
+  })
   const settings = { BRANCHLINE_GIT_SYNC_REPO: git.url('origin.git') }
   // First without pods: the address of web's Service is known when there is one.
   await apply(settings, 0)

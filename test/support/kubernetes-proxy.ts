@@ -37,7 +37,10 @@ export interface KubernetesProxy extends AsyncDisposable {
   faultOf: (request: ProxiedRequest) => ProxyFault | undefined
   /** Cuts all connections; new ones are taken. */
   cut(): void
-  /** From now on nothing is passed in either direction; connections stay open and new ones are taken. */
+  /**
+   * From now on nothing is passed in either direction; connections stay open and new ones are taken. Those are lost for
+   * ever: `mend` is for new ones.
+   */
   hang(): void
   /** Cuts all connections and takes no new ones, until `mend`. */
   close(): Promise<void>
@@ -50,12 +53,15 @@ export async function startKubernetesProxy(kubeconfig: string): Promise<Kubernet
   const agent = new Agent({ keepAlive: true, ca: behind.ca, cert: behind.cert, key: behind.key })
   const sockets = new Set<Socket>()
   let isHanging = false
+  const dead = new WeakSet<Socket>()
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const proxied = { method: request.method!, path: request.url! }
     proxy.requests.push(proxied)
     const fault = proxy.faultOf(proxied)
-    if (isHanging) return
+    const { socket } = request
+    if (isHanging) dead.add(socket)
+    if (dead.has(socket)) return
     if (fault !== undefined && 'answer' in fault) {
       const { status, headers = {}, body = '' } = fault.answer
       request.resume()
@@ -91,7 +97,7 @@ export async function startKubernetesProxy(kubeconfig: string): Promise<Kubernet
               ? fault.hangAfterBytes
               : Number.POSITIVE_INFINITY
       answer.on('data', (piece: Buffer) => {
-        if (isHanging || passed >= until) return
+        if (dead.has(socket) || passed >= until) return
         const some = piece.subarray(0, until - passed)
         passed += some.length
         const isLast = passed >= until
@@ -101,7 +107,7 @@ export async function startKubernetesProxy(kubeconfig: string): Promise<Kubernet
       })
       answer.on('error', () => response.destroy())
       answer.on('end', () => {
-        if (!isHanging && passed < until) response.end()
+        if (!dead.has(socket) && passed < until) response.end()
       })
     })
   }
@@ -133,6 +139,7 @@ export async function startKubernetesProxy(kubeconfig: string): Promise<Kubernet
     cut,
     hang() {
       isHanging = true
+      for (const socket of sockets) dead.add(socket)
     },
     close,
     async mend() {

@@ -39,3 +39,13 @@ export async function finishExecution(db: Queryable, key: PodKey, report: Finish
   )
   return rowCount === 1
 }
+
+/** Whether an end was kept by now, whoever brought it. */
+export async function hasFinished(db: Queryable, key: PodKey): Promise<boolean> {
+  const { rows } = await db.query<{ has_finished: boolean }>(
+    `select finish is not null as has_finished from pod
+     where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
+    [key.dag_run_id, key.task_id, key.map_index, key.try_number],
+  )
+  return rows[0]?.has_finished ?? false
+}

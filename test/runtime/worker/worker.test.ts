@@ -12,6 +12,7 @@ import {
   type TestAttempt,
   type TestWeb,
 } from '../../support/execution.ts'
+import { createMemoryGroup } from '../../support/memory-group.ts'
 
 let execution: Execution
 let web: TestWeb
@@ -42,6 +43,10 @@ export default dag('d', { params: { region: 'eu' } }, () => {
     const child = spawn('sleep', ['1000'])
     log.info('waiting', { child: child.pid })
     while (true) await delay(50).catch(() => {})
+  })
+  task('eats', ({ log }) => {
+    log.info('hungry')
+    for (const eaten = []; ; ) eaten.push(Buffer.alloc(8 * 1024 * 1024, 1))
   })
   task('fills', ({ log }) => { for (let n = 0; n < 200_000; n += 1) log.info('x'.repeat(200), { n }) })
 })`
@@ -242,6 +247,21 @@ test.runIf(process.getuid!() === 0)('a disk that is full fails the attempt with 
   expect((finish!.error as Error).message).toContain('no space is left on the disk')
   expect(worker.stdout().toString()).toBe(execution.logText(attempt))
   expect(execution.logText(attempt).length).toBeGreaterThan(2_000_000)
+})
+
+test('a task that the kernel kills for its memory is told so, with how much there was', async ({ skip }) => {
+  const limitBytes = 300 * 1024 * 1024
+  using group = createMemoryGroup(limitBytes)
+  if (group === undefined) return skip('no control groups can be made here')
+  const attempt = await execution.insertAttempt('eats')
+  expect(await startWorker(attempt, { prefix: group.prefix }).exited).toEqual({ code: 1, signal: null })
+  const { finish, memory_peak_bytes: peak } = await execution.ledger(attempt)
+  expect(finish!.error).toMatchObject({
+    name: 'TaskRunnerEnded',
+    message: expect.stringContaining('OOMKilled'),
+  })
+  expect(peak).toBeGreaterThan(limitBytes * 0.9)
+  expect(messages(attempt)[0]).toBe('hungry')
 })
 
 test('a bundle that is not what was announced is not run', async () => {

@@ -1,13 +1,18 @@
 // The task execution API: /execution/…, what attempts in pods speak. Each request is authenticated before its body is
 // read, by the pod's own token, and is about that pod's attempt alone. A request of an attempt that is not the current
 // one is answered with 410 and changes nothing; every request may be repeated.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest, RawServerDefault } from 'fastify'
 import { Type } from 'typebox'
 import type { PodIdentification } from '../../../k8s/pod-identity.ts'
 import { appendAttemptLog } from '../../../scheduler/database/append-attempt-log.ts'
 import type { Database } from '../../../scheduler/database/connection.ts'
-import { finishExecution, setMemoryPeak } from '../../../scheduler/database/queries/execution-finish.ts'
+import {
+  finishExecution,
+  hasFinished,
+  setMemoryPeak,
+} from '../../../scheduler/database/queries/execution-finish.ts'
 import type { ExecutionPodRow } from '../../../scheduler/database/queries/execution-pod.ts'
 import {
   readExecutionBundle,
@@ -71,14 +76,16 @@ export async function executionRoutes(app: ApiApp, deps: ExecutionDeps): Promise
   })
 }
 
+type Scope = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
 function addRoutes(
-  app: FastifyInstance<
-    ApiApp['server'],
-    import('node:http').IncomingMessage,
-    import('node:http').ServerResponse,
-    import('fastify').FastifyBaseLogger,
-    TypeBoxTypeProvider
-  >,
+  app: Scope,
   { db, logsDir, settings }: ExecutionDeps,
   podOf: (request: FastifyRequest) => ExecutionPodRow,
 ): void {
@@ -203,16 +210,7 @@ function addRoutes(
       const report = takeReport(request.body, settings.xcomMaxBytes)
       if (await finishExecution(db, pod, report)) return {}
       // It was taken meanwhile, by way of another connection or server.
-      return (await isFinished(pod)) ? {} : notCurrent(pod)
+      return (await hasFinished(db, pod)) ? {} : notCurrent(pod)
     },
   )
-
-  const isFinished = async (pod: ExecutionPodRow): Promise<boolean> => {
-    const { rows } = await db.query<{ has_finished: boolean }>(
-      `select finish is not null as has_finished from pod
-       where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
-      [pod.dag_run_id, pod.task_id, pod.map_index, pod.try_number],
-    )
-    return rows[0]?.has_finished ?? false
-  }
 }
