@@ -33,6 +33,14 @@ export type PodBatch<Summary> =
 /** How often a version alone is handed over. Shorter: writes for nothing; longer: the stored version grows old. */
 const versionEveryMs = 10_000
 
+/**
+ * After a batch, events gather for so long. Shorter: a commit for every few events where thousands come in a minute;
+ * longer: the second of two events of a pod is known later. One that comes alone is handed over at once.
+ */
+const gatherMs = 25
+/** Pods that are worth a commit of their own at once. */
+const gatherAtMost = 200
+
 export interface HandOver<Summary> {
   events(resourceVersion: string, events: { uid: string; event: PodEvent<Summary> }[]): void
   list(list: Extract<PodBatch<Summary>, { kind: 'list' }>): void
@@ -91,6 +99,7 @@ export function createHandOver<Summary>(deps: {
       const batch = take()
       if (batch !== null) {
         await commit(batch)
+        if (events.size < gatherAtMost) await delay(gatherMs, undefined, { signal }).catch(() => {})
         continue
       }
       await wake.promise

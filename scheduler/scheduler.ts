@@ -350,7 +350,10 @@ export async function createScheduler(deps: {
       isLeaseHeld: keeper.isHeld(),
       leaseTurnedMs: keeper.turnedMs(),
       hasLoaded,
-      passes: passes.map((pass) => ({ name: pass.name, busyMs: pass.busyMs() })),
+      passes: [...passes, ...(kubernetesExecutor?.passes ?? [])].map((pass) => ({
+        name: pass.name,
+        busyMs: pass.busyMs(),
+      })),
       watches: kubernetesExecutor?.watches() ?? [],
     }),
     async start() {

@@ -26,14 +26,20 @@ export async function runBarePods(input: {
   const { client, namespace, concurrency } = input
   const ending = new AbortController()
   const signal = AbortSignal.any([input.signal, ending.signal])
-  const { resourceVersion } = await client.listPods(namespace, { labelSelector: label, signal })
-  const watch = await client.watchPods(namespace, {
-    labelSelector: label,
-    resourceVersion,
-    timeoutSeconds: 1_800,
-    idleMs: 120_000,
-    signal,
-  })
+  let { resourceVersion } = await client.listPods(namespace, { labelSelector: label, signal })
+  /** A server under load ends watches early: then the next goes on where it ended. */
+  async function* events() {
+    for (;;) {
+      const asked = { labelSelector: label, resourceVersion, timeoutSeconds: 1_800, idleMs: 120_000, signal }
+      for await (const group of await client.watchPods(namespace, asked)) {
+        for (const event of group) {
+          if (event.type === 'ERROR') throw new Error(`the watch failed: ${JSON.stringify(event.object)}`)
+          resourceVersion = event.object.metadata!.resourceVersion!
+          if (event.type !== 'BOOKMARK') yield event
+        }
+      }
+    }
+  }
   const began = performance.now()
   const cpu = process.cpuUsage()
   const creating = inParallel(input.pods, concurrency, async (pod) => {
@@ -54,22 +60,19 @@ export async function runBarePods(input: {
   }
   const watching = (async () => {
     let gone = 0
-    for await (const group of watch) {
-      for (const event of group) {
-        if (event.type === 'ERROR') throw new Error(`the watch ended: ${JSON.stringify(event.object)}`)
-        const { metadata, status } = event.object
-        const name = metadata?.name ?? ''
-        if (event.type === 'DELETED') gone += 1
-        else if (status?.phase === 'Failed') throw new Error(`pod ${name} failed`)
-        else if (status?.phase === 'Succeeded' && !deleting.has(name)) {
-          deleting.add(name)
-          queue.push(name)
-        }
+    for await (const { type, object } of events()) {
+      const { metadata, status } = object
+      const name = metadata?.name ?? ''
+      if (type === 'DELETED') {
+        gone += 1
+        if (gone === input.pods.length) return
+      } else if (status?.phase === 'Failed') throw new Error(`pod ${name} failed`)
+      else if (status?.phase === 'Succeeded' && !deleting.has(name)) {
+        deleting.add(name)
+        queue.push(name)
+        deleteNext()
       }
-      deleteNext()
-      if (gone === input.pods.length) return
     }
-    throw new Error('the watch ended early')
   })()
   try {
     await Promise.race([Promise.all([creating, watching]), fault.promise])

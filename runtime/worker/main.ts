@@ -1,14 +1,12 @@
 #!/usr/bin/env node
 // The program `branchline task`, in the container `base` of a worker pod: runs one attempt of one task instance and
 // exits. Environment in, signals and exit code out; the attempt is run-attempt.ts. It says nothing on its own standard
-// output and error but before and after the attempt: between, they are the attempt's log, byte for byte.
-import { enableCompileCache } from 'node:module'
+// output and error but before and after the attempt: between, they are the attempt's log, byte for byte. Compiled code
+// comes from the image (NODE_COMPILE_CACHE); a cache of its own would end with the pod.
 import { ConfigError, messageOf } from '../errors.ts'
 import { runAttempt } from './run-attempt.ts'
 import { WorkerExitCode } from './worker-exit-code.ts'
 import { readWorkerSettings, taskEnvironment } from './worker-settings.ts'
-
-enableCompileCache()
 
 const terminated = new AbortController()
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => terminated.abort())

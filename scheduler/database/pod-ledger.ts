@@ -2,7 +2,7 @@
 // created when the API server has said so, waiting for a reason, told to end, ended, deleted. Each may be done again.
 import type { CancelReason } from '../../runtime/task-runner/protocol.ts'
 import type { Queryable } from './connection.ts'
-import type { PodKey, PodKind } from './pod-rows.ts'
+import { lockedPods, type PodKey, type PodKind } from './pod-rows.ts'
 
 export interface PlannedPod extends PodKey {
   token: string
@@ -61,8 +61,7 @@ export async function markPodsCreated(
      set state = case when p.state = 'planned' then 'created' else p.state end,
          created_at = coalesce(p.created_at, clock_timestamp()), uid = coalesce(p.uid, c.uid),
          waiting_reason = null, waiting_message = null
-     from json_to_recordset($1) as c (
-       dag_run_id bigint, task_id text, map_index integer, try_number integer, uid text)
+     from ${lockedPods(', uid text')} c
      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
        and p.try_number = c.try_number`,
     [JSON.stringify(pods)],
@@ -106,8 +105,7 @@ export async function markPodsEnded(
      set state = case when p.is_gone then 'deleted' else 'ended' end, ended_at = clock_timestamp(),
          delete_after = clock_timestamp() + c.delete_after_ms * interval '1 ms', result = null,
          waiting_reason = null, waiting_message = null
-     from json_to_recordset($1) as c (
-       dag_run_id bigint, task_id text, map_index integer, try_number integer, delete_after_ms bigint)
+     from ${lockedPods(', delete_after_ms bigint')} c
      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
        and p.try_number = c.try_number and p.state in ('planned', 'created')`,
     [JSON.stringify(pods)],
@@ -151,7 +149,7 @@ export async function takePodsToDelete(
 export async function markPodsDeleted(db: Queryable, keys: readonly PodKey[]): Promise<void> {
   await db.query(
     `update pod p set state = 'deleted', is_gone = true
-     from json_to_recordset($1) as c (dag_run_id bigint, task_id text, map_index integer, try_number integer)
+     from ${lockedPods('')} c
      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
        and p.try_number = c.try_number and p.state = 'ended'`,
     [JSON.stringify(keys)],

@@ -59,6 +59,22 @@ function podRow({ observation, finish, log_cursors, ...row }: RawPodRow): PodRow
   }
 }
 
+/**
+ * SQL: the rows of the JSON array $1, `dag_run_id, task_id, map_index, try_number` and `more` columns, as far as the
+ * ledger has them, locked in the order of the key. All that change many rows lock them so, and never wait for one
+ * another in a circle, which Postgres notices only after a second.
+ * @param more `, uid text`
+ */
+export function lockedPods(more: string): string {
+  return `(
+       select c.* from json_to_recordset($1) as c (
+         dag_run_id bigint, task_id text, map_index integer, try_number integer${more})
+       join pod l using (dag_run_id, task_id, map_index, try_number)
+       order by l.dag_run_id, l.task_id, l.map_index, l.try_number
+       for update of l
+     )`
+}
+
 /** Pods of runs that this scheduler leases which changed since it looked; `limit` at most. Marks them seen. */
 export async function takeUnseenPods(db: Queryable, schedulerId: number, limit: number): Promise<PodRow[]> {
   const { rows } = await db.query<RawPodRow>(
@@ -67,6 +83,7 @@ export async function takeUnseenPods(db: Queryable, schedulerId: number, limit: 
        select u.dag_run_id, u.task_id, u.map_index, u.try_number
        from pod u join dag_run r using (dag_run_id)
        where u.revision > u.seen_revision and r.scheduler_id = $1
+       order by u.dag_run_id, u.task_id, u.map_index, u.try_number
        limit $2
        for update of u
      ) unseen
@@ -83,7 +100,7 @@ export async function takeUnseenPods(db: Queryable, schedulerId: number, limit: 
 export async function readPodsOf(db: Queryable, keys: readonly PodKey[]): Promise<PodRow[]> {
   const { rows } = await db.query<RawPodRow>(
     `update pod p set seen_revision = p.revision
-     from json_to_recordset($1) as c (dag_run_id bigint, task_id text, map_index integer, try_number integer)
+     from ${lockedPods('')} c
      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
        and p.try_number = c.try_number
      returning ${columns}`,

@@ -139,6 +139,13 @@ begin
       using errcode = 'BL003';
   end if;
 
+  -- In the order of the key, as everybody locks rows of pods: no two wait for each other.
+  perform 1 from json_to_recordset(p_pods) as c (
+    dag_run_id bigint, task_id text, map_index integer, try_number integer)
+  join pod p using (dag_run_id, task_id, map_index, try_number)
+  order by p.dag_run_id, p.task_id, p.map_index, p.try_number
+  for update of p;
+
   update pod p
   set uid = c.uid, observation = c.observation, observed_version = c.resource_version, is_gone = c.is_gone,
       state = case when p.state = 'planned' then 'created' when p.state = 'ended' and c.is_gone then 'deleted'
@@ -156,6 +163,11 @@ begin
   get diagnostics changed = row_count;
 
   if p_listed is not null then
+    perform 1 from pod p
+    where p.namespace = p_namespace and p.state in ('created', 'ended') and not p.is_gone
+      and p.created_at < clock_timestamp() - p_list_age and p.uid <> all (p_listed)
+    order by p.dag_run_id, p.task_id, p.map_index, p.try_number
+    for update;
     update pod p
     set is_gone = true, state = case when p.state = 'ended' then 'deleted' else p.state end,
         revision = case when p.state = 'ended' then p.revision else p.revision + 1 end

@@ -15,7 +15,7 @@ import type { Logger } from '../../../runtime/log.ts'
 import type { Database } from '../../database/connection.ts'
 import { setPodWaiting } from '../../database/pod-ledger.ts'
 import { attemptIdOf, readPodManifests, readPodsOf, takeUnseenPods } from '../../database/pod-rows.ts'
-import { createPass } from '../../pass.ts'
+import { createPass, type Pass } from '../../pass.ts'
 import type { Adoption, Executor, ExecutorReport } from '../executor.ts'
 import { type ActivePod, activePod } from './active-pod.ts'
 import type { ObjectsManifest } from './build-objects.ts'
@@ -42,6 +42,8 @@ export interface KubernetesExecutor extends Executor {
   beat(): void
   /** Of the namespaces that this scheduler watches. */
   watches(): WatchStatus[]
+  /** For who judges whether they hang. Each ends within a moment, unless Postgres does not answer. */
+  readonly passes: readonly Pass[]
 }
 
 /**
@@ -235,6 +237,7 @@ export function createKubernetesExecutor(deps: {
     look: () => lookPass.wake(),
     beat: () => watches.claim(),
     watches: () => watches.status(),
+    passes: [lookPass, ...planner.passes, ...watches.passes, ...tidier.passes],
     async stop() {
       clearInterval(tick)
       await Promise.all([

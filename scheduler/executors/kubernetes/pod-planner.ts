@@ -5,7 +5,7 @@ import type { Logger } from '../../../runtime/log.ts'
 import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
 import { type PlannedPod, planPods } from '../../database/pod-ledger.ts'
-import { createPass } from '../../pass.ts'
+import { createPass, type Pass } from '../../pass.ts'
 import { endedWithoutRunner } from '../ended-without-runner.ts'
 import type { DispatchOrder, ExecutorReport } from '../executor.ts'
 import { type ActivePod, activePod } from './active-pod.ts'
@@ -27,6 +27,8 @@ export interface PodPlanner {
   withdraw(attemptId: string, reason: CancelReason): boolean
   /** Tries again what could not be planned. */
   tick(): void
+  /** For who judges whether they hang. Each ends within a moment, unless Postgres does not answer. */
+  readonly passes: readonly Pass[]
   stop(): Promise<void>
 }
 
@@ -108,6 +110,7 @@ export function createPodPlanner(deps: {
     tick() {
       if (waiting.size > 0) pass.wake()
     },
+    passes: [pass],
     async stop() {
       isStopping = true
       await pass.stop()

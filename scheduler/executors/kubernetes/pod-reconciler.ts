@@ -25,6 +25,8 @@ import type { KubernetesExecutorSettings } from './settings.ts'
 const askEventsAfterMs = 3_000
 /** And again after so long. */
 const askEventsAgainMs = 5_000
+/** So many in a tick, those that were asked for longest ago first: the API server reads all events for each. */
+const askEventsAtOnce = 5
 
 type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 
@@ -126,10 +128,15 @@ export function createPodReconciler(deps: {
 
   function tick(pods: Iterable<ActivePod>): void {
     const now = Date.now()
+    const toAsk: ActivePod[] = []
     for (const pod of waiting) {
       judge(pod)
-      if (!pod.isEnding && pod.cancelReason === null) heedClock(pod, now)
+      if (pod.isEnding || pod.cancelReason !== null) continue
+      heedClock(pod, now)
+      if (mayTellMore(pod, now)) toAsk.push(pod)
     }
+    toAsk.sort((a, b) => a.eventsReadAt - b.eventsReadAt)
+    for (const pod of toAsk.slice(0, askEventsAtOnce)) askEvents(pod, now)
     // Those that could not be told yet, or whose pod came after it was.
     for (const pod of pods) {
       const isTold = pod.row?.observation?.deletion_timestamp != null
@@ -155,14 +162,10 @@ export function createPodReconciler(deps: {
     }
     const verdict = endByClock(pod, settings, now)
     if (verdict !== null) void conclude(pod, verdict)
-    else if (pod.trouble === null || pod.eventsReadAt > 0) askEvents(pod, now)
   }
 
   /** A volume that cannot be mounted, an address that cannot be had: only events tell. */
   function askEvents(pod: ActivePod, now: number): void {
-    const { row } = pod
-    if (row?.uid == null || row.state !== 'created' || now - pod.plannedAt < askEventsAfterMs) return
-    if (now - pod.eventsReadAt < askEventsAgainMs) return
     pod.eventsReadAt = now
     readPodEvents(client, pod)
       .then(
@@ -304,6 +307,16 @@ export function createPodReconciler(deps: {
     refuse,
     end,
   }
+}
+
+/** Whether it waits for long and its status does not say why, so that events may. */
+function mayTellMore(
+  { row, startedAt, trouble, isEnding, plannedAt, eventsReadAt }: ActivePod,
+  now: number,
+): boolean {
+  if (isEnding || startedAt !== null || row?.uid == null || row.state !== 'created') return false
+  if (trouble !== null && eventsReadAt === 0) return false
+  return now - plannedAt >= askEventsAfterMs && now - eventsReadAt >= askEventsAgainMs
 }
 
 function endOf(row: PodRow | null, now: number): number {

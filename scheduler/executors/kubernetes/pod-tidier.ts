@@ -14,7 +14,7 @@ import {
   takePodsToDelete,
 } from '../../database/pod-ledger.ts'
 import type { PodKey } from '../../database/pod-rows.ts'
-import { createPass } from '../../pass.ts'
+import { createPass, type Pass } from '../../pass.ts'
 
 /** Pods that one round deletes; the next follows at once where there are more. */
 const deleteAtOnce = 200
@@ -22,8 +22,8 @@ const deleteAtOnce = 200
 const deleteConcurrency = 16
 /** A pod that is still there so long after it was deleted is deleted again: the answer, or its event, was lost. */
 const deleteAgainMs = 60_000
-/** Answers of creates that come within this are one statement. */
-const createdDelayMs = 10
+/** Answers of creates that come within this are one statement. Longer: a pod shows as planned for as long. */
+const createdDelayMs = 50
 /** How often it looks what is due by now. */
 const lookMs = 500
 /** How often pods are looked for that a scheduler left behind. Shorter: all live rows are read as often. */
@@ -41,6 +41,8 @@ export interface PodTidier {
   ended(key: PodKey, isDeleted: boolean): void
   tick(): void
   /** What was told is written, as far as the database is there. */
+  /** For who judges whether they hang: not the one that deletes, which waits for the API server where that is away. */
+  readonly passes: readonly Pass[]
   stop(): Promise<void>
 }
 
@@ -132,6 +134,7 @@ export function createPodTidier(deps: {
       if (now - lookedAt >= lookMs) deletePass.wake()
       if (now - lookedForLeftAt >= lookForLeftMs) leftPass.wake()
     },
+    passes: [createdPass, endedPass, leftPass],
     async stop() {
       clearTimeout(createdTimer)
       createdPass.wake()

@@ -17,7 +17,7 @@ import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { Database } from '../../database/connection.ts'
 import { applyPodEvents, claimPodWatches, isWatchLost, type StrayPod } from '../../database/pod-watches.ts'
-import { createPass } from '../../pass.ts'
+import { createPass, type Pass } from '../../pass.ts'
 
 /** Pods of a list that one statement applies. */
 const applyAtOnce = 500
@@ -34,6 +34,8 @@ export interface PodWatches {
   /** Takes namespaces that nobody watches, or not any more. */
   claim(): void
   status(): WatchStatus[]
+  /** For who judges whether they hang. Each ends within a moment, unless Postgres does not answer. */
+  readonly passes: readonly Pass[]
   stop(): Promise<void>
 }
 
@@ -133,6 +135,7 @@ export function createPodWatches(deps: {
         ageMs: watch.ageMs(),
         counters: watch.counters,
       })),
+    passes: [claimPass],
     async stop() {
       await claimPass.stop()
       await Promise.all([...held.values()].map((watch) => watch.stop()))
