@@ -18,6 +18,7 @@ import type {
   V1Volume,
   V1VolumeMount,
 } from './kubernetes-types.ts'
+import type { PodCallbackName } from './pod-callback-names.ts'
 
 /** An object of Kubernetes as JSON. */
 export type KubernetesObject = Record<string, unknown>
@@ -103,6 +104,8 @@ export interface PodOperatorManifest extends PodParameters {
   skip_on_exit_code: number[]
   on_finish_action: 'delete_pod' | 'keep_pod' | 'delete_active_pod' | 'delete_succeeded_pod'
   on_kill_action: 'delete_pod' | 'keep_pod'
+  /** One for each function that the definition has, in that order; a name may be there several times. */
+  callbacks: PodCallbackName[]
 }
 
 export interface JobOperatorManifest extends PodParameters {

@@ -11,6 +11,7 @@ export const programs = {
   worker: 'runtime/worker/main.ts',
   'xcom-sidecar': 'runtime/xcom-sidecar/main.ts',
   task: 'runtime/task-runner/main.ts',
+  callbacks: 'runtime/callback-runner/main.ts',
   'manifest-reader': 'runtime/loader/manifest-reader-main.ts',
 } as const
 export type Program = keyof typeof programs

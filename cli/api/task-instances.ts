@@ -19,7 +19,7 @@ export function getTaskInstance(api: Api, { dagId, runId, taskId }: TaskPlace): 
  * The attempt with this number, or the newest one.
  * @throws NotFoundError where there is none of that number; ConflictError where none was made yet
  */
-export function attemptOf(task: TaskInstanceDetails, tryNumber: number | undefined): Attempt {
+function attemptOf(task: TaskInstanceDetails, tryNumber: number | undefined): Attempt {
   const { attempts, dag_id, run_id, task_id, state } = task
   const details = { dag_id, run_id, task_id }
   const newest = attempts.at(-1)

@@ -5,7 +5,7 @@ import type { Format, Style } from './style.ts'
 import { relativeTime } from './time.ts'
 
 /** `Unschedulable: no node takes it: …`, its status in a colour that says how bad it is. */
-export function podText(pod: Pod, style: Style): string {
+function podText(pod: Pod, style: Style): string {
   return wordsText({ status: style(formatOf(pod), pod.status), message: pod.message })
 }
 

@@ -44,6 +44,9 @@ export function withDefaults(
   const spec: Spec = pod.spec ?? {}
   const [base, ...sidecars] = spec.containers ?? []
   const needsTmp = base?.volumeMounts?.some(({ mountPath }) => mountPath === tmpMount.mountPath) !== true
+  const volumes = spec.volumes ?? []
+  // Given under our name: with a size limit, or in memory.
+  const hasTmp = volumes.some(({ name }) => name === tmpMount.name)
   const initContainers = spec.initContainers?.map((container) =>
     container.name === gitSyncContainer
       ? withContainerDefaults(container, gitSyncSecurity)
@@ -66,7 +69,7 @@ export function withDefaults(
           : [withContainerDefaults(needsTmp ? withTmp(base) : base, containerSecurity)]),
         ...sidecars,
       ],
-      volumes: [...(spec.volumes ?? []), ...(needsTmp ? [{ name: tmpMount.name, emptyDir: {} }] : [])],
+      volumes: [...volumes, ...(needsTmp && !hasTmp ? [{ name: tmpMount.name, emptyDir: {} }] : [])],
     },
   }
 }

@@ -1,6 +1,7 @@
 // What a process needs to execute a task, beside the data in the manifest: the function, or the command.
 import type { OperatorManifest } from '../operator-manifest.ts'
 import type { TaskContext } from './context.ts'
+import type { PodCallback } from './pod-callbacks.ts'
 
 /** A task made by `task()`. */
 interface FunctionDefinition {
@@ -22,10 +23,12 @@ export interface BashDefinition {
   readonly skipExitCodes: readonly number[]
 }
 
-/** A task made by `pod()`, `job()` or `resource()`: the manifest says all of it, and no process executes it. */
+/** A task made by `pod()`, `job()` or `resource()`: the manifest says all of it but the functions that a pod has. */
 interface OperatorDefinition {
   readonly kind: OperatorManifest['kind']
   readonly taskId: string
+  /** In the order of the manifest's `callbacks`. */
+  readonly callbacks: readonly PodCallback[]
 }
 
 export type TaskDefinition = FunctionDefinition | BashDefinition | OperatorDefinition

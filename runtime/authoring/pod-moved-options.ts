@@ -43,8 +43,8 @@ const insteadOf: Record<string, string> = {
   inCluster: 'the setting kubernetes_in_cluster says it for the deployment',
   clusterContext: 'the setting kubernetes_cluster_context says it for the deployment',
   configFile: 'the setting kubernetes_config_file says it for the deployment',
-  callbacks: 'pods have no callbacks; put what is to be done after it into a task with after: [pod]',
-  progressCallback: 'pods have no callbacks; the log is in the attempt while the pod runs',
+  callbacks: 'only pod() has callbacks; put what is to be done after it into a task with after: […]',
+  progressCallback: 'only pod() has callbacks',
   triggerKwargs: 'there is no triggerer: the scheduler watches the pod',
   logFormatter:
     'no code of a Dag runs in the scheduler; containerNameLogPrefixEnabled says whether lines have the name of their container',
@@ -61,11 +61,16 @@ export const movedOptionNames = [...Object.keys(alwaysSo), ...Object.keys(instea
 /**
  * Judges those that are among `options`.
  * @param options in camel case
+ * @param ownNames options that the operator has itself
  * @throws DagDefinitionError
  */
-export function checkMovedOptions(place: string, options: Readonly<Record<string, unknown>>): void {
+export function checkMovedOptions(
+  place: string,
+  options: Readonly<Record<string, unknown>>,
+  ownNames: readonly string[],
+): void {
   for (const [option, value] of Object.entries(options)) {
-    if (value === null) continue
+    if (value === null || ownNames.includes(option)) continue
     const instead = Object.hasOwn(insteadOf, option) ? insteadOf[option] : undefined
     if (instead !== undefined) refuseMoved(place, option, `cannot be given: ${instead}`)
     const rule = Object.hasOwn(alwaysSo, option) ? alwaysSo[option] : undefined

@@ -19,6 +19,7 @@ import type {
 } from '../kubernetes-types.ts'
 import type { PodParameters } from '../operator-manifest.ts'
 import type { TaskInputs } from './handles.ts'
+import type { PodCallbacksOption, PodProgressCall } from './pod-callbacks.ts'
 import type { Secret } from './pod-secret.ts'
 import type { TaskOptions } from './task-options.ts'
 
@@ -145,6 +146,10 @@ export type PodOperatorOptions = OperatorTaskOptions &
     isDeleteOperatorPod: boolean
     /** What becomes of the pod when the task is ended from outside. Default 'delete_pod'. */
     onKillAction: 'delete_pod' | 'keep_pod'
+    /** Functions that are called at the stages of the pod, in a process of their own. They change no outcome. */
+    callbacks: PodCallbacksOption | readonly PodCallbacksOption[]
+    /** Called once for each line that goes to the attempt's log; the same as that of `callbacks`. */
+    progressCallback: (call: PodProgressCall) => unknown
   }> &
   AlwaysSoOptions
 

@@ -1,5 +1,5 @@
 // What `pod()`, `job()` and `resource()` have in common: their options are read the same way, their texts are checked
-// as templates, and none of them runs code of the author's.
+// as templates, and none of them is code of the author's, but for the functions that `pod()` may be given.
 import { DagDefinitionError } from '../errors.ts'
 import type { OperatorManifest } from '../operator-manifest.ts'
 import { templateFault } from '../templates/check-template.ts'
@@ -7,6 +7,7 @@ import { mapTexts } from '../templates/map-texts.ts'
 import { currentDag } from './dag-builder.ts'
 import type { Task, TaskInputs } from './handles.ts'
 import { shown } from './option-values.ts'
+import type { PodCallback } from './pod-callbacks.ts'
 import { checkMovedOptions, movedOptionNames } from './pod-moved-options.ts'
 import type { OperatorTaskOptions } from './pod-operator-options.ts'
 import { camelCase, optionsInCamelCase } from './pod-option-names.ts'
@@ -41,6 +42,8 @@ interface OperatorCall<Manifest extends OperatorManifest> {
   optionNames: readonly string[]
   /** @param options in camel case */
   read(place: string, options: Readonly<Record<string, unknown>>): Manifest
+  /** Those of a pod; default: none. */
+  readCallbacks?(place: string, options: Readonly<Record<string, unknown>>): PodCallback[]
 }
 
 /**
@@ -57,7 +60,7 @@ export function addOperator<Result, Manifest extends OperatorManifest>(
   const taskOptions = taskOptionNames.filter((name) => kind !== 'resource' || name !== 'spot')
   const known = [...call.optionNames, ...taskOptions, ...movedOptionNames]
   const given = optionsInCamelCase(place, call.options, known)
-  checkMovedOptions(place, given)
+  checkMovedOptions(place, given, call.optionNames)
   const isTaskOption = (name: string) => (taskOptionNames as readonly string[]).includes(name)
   const entries = Object.entries(given)
   const { inputs = {}, ...options } = Object.fromEntries(entries.filter(([name]) => isTaskOption(name)))
@@ -70,7 +73,7 @@ export function addOperator<Result, Manifest extends OperatorManifest>(
     kind,
     inputs,
     options: { ...options, ...withoutWorker, ...(kind === 'resource' && { spot: null }) },
-    definition: { kind, taskId },
+    definition: { kind, taskId, callbacks: call.readCallbacks?.(place, own) ?? [] },
     operator,
   })
 }

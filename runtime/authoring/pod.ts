@@ -3,6 +3,7 @@
 import type { PodOperatorManifest } from '../operator-manifest.ts'
 import type { Task } from './handles.ts'
 import { refuse } from './option-values.ts'
+import { readPodCallbacks } from './pod-callbacks.ts'
 import { addOperator } from './pod-operator.ts'
 import type { PodOperatorOptions } from './pod-operator-options.ts'
 import type { SnakeCased } from './pod-option-names.ts'
@@ -25,6 +26,8 @@ const ownOptionNames = [
   'onFinishAction',
   'isDeleteOperatorPod',
   'onKillAction',
+  'callbacks',
+  'progressCallback',
 ] as const satisfies readonly (keyof PodOperatorOptions)[]
 
 /** Airflow's. */
@@ -63,12 +66,18 @@ export function pod(id: string, options: unknown): Task<unknown> {
     kind: 'pod',
     optionNames: [...podParameterNames, ...ownOptionNames],
     read: readPodOperator,
+    readCallbacks: readPodCallbacks,
   })
 }
 
 function readPodOperator(place: string, options: Readonly<Record<string, unknown>>): PodOperatorManifest {
   const at = (option: keyof PodOperatorOptions) => ({ place, option })
   const parameters = readPodParameters(place, options)
+  const getLogs = flag(at('getLogs'), options.getLogs) ?? true
+  const callbacks = readPodCallbacks(place, options).map(({ name }) => name)
+  if (!getLogs && callbacks.includes('progressCallback')) {
+    refuse(at('getLogs'), false, 'true for progressCallback, which is called with the lines of the log')
+  }
   return {
     kind: 'pod',
     ...parameters,
@@ -80,7 +89,7 @@ function readPodOperator(place: string, options: Readonly<Record<string, unknown
     startup_timeout_seconds:
       seconds(1)(at('startupTimeoutSeconds'), options.startupTimeoutSeconds) ?? defaultStartupTimeoutSeconds,
     schedule_timeout_seconds: seconds(1)(at('scheduleTimeoutSeconds'), options.scheduleTimeoutSeconds),
-    get_logs: flag(at('getLogs'), options.getLogs) ?? true,
+    get_logs: getLogs,
     container_logs: readContainers(at('containerLogs'), options.containerLogs, [
       parameters.base_container_name ?? 'base',
     ]),
@@ -94,6 +103,7 @@ function readPodOperator(place: string, options: Readonly<Record<string, unknown
     on_finish_action: readFinishAction(place, options),
     on_kill_action:
       choice('delete_pod', 'keep_pod')(at('onKillAction'), options.onKillAction) ?? 'delete_pod',
+    callbacks,
   }
 }
 

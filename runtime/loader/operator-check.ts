@@ -8,6 +8,7 @@ import type {
   ResourceOperatorManifest,
   SecretManifest,
 } from '../operator-manifest.ts'
+import { podCallbackNames } from '../pod-callback-names.ts'
 
 type Check = (value: unknown) => boolean
 type Shape<Type> = { [Key in keyof Required<Type>]: Check }
@@ -114,6 +115,7 @@ const podShape: Shape<PodOperatorManifest> = {
   skip_on_exit_code: listOf(isCount),
   on_finish_action: oneOf('delete_pod', 'keep_pod', 'delete_active_pod', 'delete_succeeded_pod'),
   on_kill_action: oneOf('delete_pod', 'keep_pod'),
+  callbacks: listOf(oneOf(...podCallbackNames)),
 }
 
 const jobShape: Shape<JobOperatorManifest> = {

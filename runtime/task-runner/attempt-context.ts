@@ -5,7 +5,7 @@ import type { AttemptOrder } from './protocol.ts'
 
 /** @param write appends one line of a `log` call to the attempt's log */
 export function attemptContext(
-  order: AttemptOrder,
+  order: Omit<AttemptOrder, 'token' | 'log_path'>,
   signal: AbortSignal,
   write: (level: LogLevel, message: string, fields?: Record<string, unknown>) => void,
 ): TaskContext {

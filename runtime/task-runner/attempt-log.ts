@@ -34,7 +34,7 @@ export function openAttemptLog(path: string): AttemptLog {
 }
 
 /** A log call never fails: what has no JSON is written as text, and what throws when it is looked at as that. */
-function lineText(line: LogLine, fields: Record<string, unknown> | undefined): string {
+export function lineText(line: LogLine, fields: Record<string, unknown> | undefined): string {
   if (fields === undefined && typeof line.msg === 'string') return stringify(line)
   try {
     const msg = typeof line.msg === 'string' ? line.msg : inspect(line.msg)

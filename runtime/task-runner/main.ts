@@ -1,11 +1,12 @@
 // The program of a local task runner: a warm process that runs attempts one at a time, as protocol.ts says. It is
 // the leader of a process group, and everything that a task starts is in that group: when the scheduler's end of
 // the orders pipe closes, the whole group is killed, so that nothing outlives the scheduler that knows of it.
-import { openSync, writeSync } from 'node:fs'
+import { openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { installAuthoring } from '../authoring/authoring-global.ts'
 import { readLines } from '../read-lines.ts'
+import { writeFully } from '../write-fully.ts'
 import {
   type AttemptOrder,
   ordersFd,
@@ -26,21 +27,11 @@ installAuthoring()
 const journalFd = openSync(join(settings.directory, 'journal'), 'a')
 
 /**
- * A pipe that is full makes a synchronous write fail with EAGAIN where the other end made it non-blocking. Any other
- * failure (nobody reads any more, a full disk) ends the runner: what it cannot report did not happen.
+ * Where it fails (nobody reads any more, a full disk) the runner ends: what it cannot report did not happen.
  * @returns how many bytes that was
  */
 function writeAll(fd: number, text: string): number {
-  const bytes = Buffer.from(text)
-  for (let offset = 0; offset < bytes.length; ) {
-    try {
-      offset += writeSync(fd, bytes, offset)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') killGroup()
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
-    }
-  }
-  return bytes.length
+  return writeFully(fd, text, killGroup)
 }
 
 /**

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 export const processFile = (directory: string) => join(directory, 'process')
 export const journalFile = (directory: string) => join(directory, 'journal')
 /** How many bytes of `output` the runner has moved into logs. */
-export const positionFile = (directory: string) => join(directory, 'output-position')
+const positionFile = (directory: string) => join(directory, 'output-position')
 export const outputFile = (directory: string) => join(directory, 'output')
 
 /**

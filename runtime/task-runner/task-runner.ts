@@ -13,6 +13,7 @@ import { attemptContext } from './attempt-context.ts'
 import { type AttemptLog, openAttemptLog } from './attempt-log.ts'
 import { createBundleCache } from './bundle-cache.ts'
 import { captureConsole } from './capture-console.ts'
+import { enterSource } from './enter-source.ts'
 import { createLeftovers } from './leftovers.ts'
 import type {
   AttemptOrder,
@@ -157,25 +158,6 @@ export function createTaskRunner(deps: {
     if (now - sizeReadAt < sizeCheckIntervalMs) return false
     sizeReadAt = now
     return process.memoryUsage.rss() > settings.max_rss_mb * 1024 * 1024
-  }
-
-  /**
-   * The working directory is that of the run's commit.
-   * @throws Error where it cannot be entered
-   */
-  function enterSource({ source_path: path, commit_sha: sha }: AttemptOrder): void {
-    try {
-      // Asking where we are fails in a directory that was removed meanwhile.
-      process.chdir(path)
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      const what = sha === null ? `the source directory ${path}` : `the directory ${path} of commit ${sha}`
-      if (code !== 'ENOENT') throw new Error(`${what} cannot be entered: ${message}`, { cause: error })
-      throw new Error(
-        `${what} is gone on this machine, and the run goes on with no other: trigger a new run, or bring the directory back (push that commit to the branch that sync follows) and clear the task`,
-        { cause: error },
-      )
-    }
   }
 
   /** @throws Error where the result is longer than may be kept */

@@ -2,11 +2,13 @@
 // sends, again where an answer was lost, and schedulers what they have to say themselves. The row of the pod is the
 // lock and the memory: how much of the pod's own stream is kept (log_bytes), and where the file ends (log_file_bytes).
 // The file is written at that end before the commit that moves it. Whoever dies in between leaves bytes behind the
-// end, which the next one cuts off; so file and stream agree, byte for byte, after any kill.
+// end, which the next one writes over or cuts off; so file and stream agree, byte for byte, after any kill.
 //
 // A writer whose session Postgres has ended without its knowledge goes on for a moment, beside the next one. Two that
-// write the stream write the same bytes at the same place, which does no harm. A line of our own moves that place: its
-// writer waits, with the lock, until everybody who may not know yet has written or has asked (`freshMs`, `settleMs`).
+// write the stream write the same bytes at the same place, which does no harm. Cutting would: it is done only where
+// what was left is longer than what is written, and right after asking whether the lock is still held. A line of our
+// own moves the stream's place: its writer waits, with the lock, until everybody who may not know yet has written or
+// has asked (`freshMs`, `settleMs`).
 // A lock in the file system was refused: not every volume that servers share has one. The bytes in Postgres first was
 // refused too: all logs would go through its journal. So was another file in place of the old one: who follows a log
 // has the old one open.
@@ -20,6 +22,8 @@ import type { PodKey } from './pod-rows.ts'
 
 /** How old the last proof of the lock may be when the file is written. Shorter: more questions to Postgres. */
 const freshMs = 50
+/** The same before what others left is cut off: as long as an answer takes. */
+const cutFreshMs = 5
 /**
  * How long a line of our own waits with the lock before it looks at the file. Shorter: a writer whose session died in
  * that moment, on a machine that is slow to write, may yet write over it. Longer: the stream waits for as long.
@@ -62,8 +66,8 @@ export async function appendAttemptLog(db: Database, append: LogAppend): Promise
     if (offset === null && append.followed === undefined) await delay(settleMs)
     const path = attemptLogPath(append.logsDir, { ...key, dag_id: place.dag_id, run_id: place.run_id })
     // Throws where the session is gone, and the lock with it. What is asked answers for the time when it was asked.
-    const prove = async () => {
-      while (performance.now() - provenAt > freshMs) {
+    const prove = async (maxAgeMs: number) => {
+      while (performance.now() - provenAt > maxAgeMs) {
         provenAt = performance.now()
         await connection.query('select 1')
       }
@@ -143,7 +147,7 @@ async function writeAt(input: {
   end: number
   bytes: Buffer
   isOwn: boolean
-  prove: () => Promise<void>
+  prove: (maxAgeMs: number) => Promise<void>
 }): Promise<number> {
   const { path, bytes, prove } = input
   await using file = await openForWriting(path)
@@ -152,13 +156,17 @@ async function writeAt(input: {
   const end = Math.min(input.end, size)
   const text =
     input.isOwn && !(await endsLine(file, end)) ? Buffer.concat([Buffer.of(newline), bytes]) : bytes
-  await prove()
-  if (size > end) await file.truncate(end)
+  await prove(freshMs)
   for (let written = 0; written < text.length; ) {
     const { bytesWritten } = await file.write(text, written, text.length - written, end + written)
     written += bytesWritten
   }
-  return end + text.length
+  const newEnd = end + text.length
+  if (size > newEnd) {
+    await prove(cutFreshMs)
+    await file.truncate(newEnd)
+  }
+  return newEnd
 }
 
 async function openForWriting(path: string): Promise<FileHandle> {

@@ -25,8 +25,8 @@ import type { KubernetesExecutorSettings } from './settings.ts'
 const askEventsAfterMs = 3_000
 /** And again after so long. */
 const askEventsAgainMs = 5_000
-/** So many in a tick, those that were asked for longest ago first: the API server reads all events for each. */
-const askEventsAtOnce = 5
+/** So many at once, those that were asked for longest ago first: for each the API server reads all events. */
+const askEventsAtOnce = 3
 
 type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 
@@ -60,6 +60,8 @@ export function createPodReconciler(deps: {
   const { db, client, settings, logs, followers, log } = deps
   /** Those that the clock may end, or whose end could not be made whole yet. */
   const waiting = new Set<ActivePod>()
+  /** Questions for events that are under way. */
+  let asked = 0
 
   function see(pod: ActivePod, row: PodRow): void {
     pod.row = row
@@ -136,7 +138,7 @@ export function createPodReconciler(deps: {
       if (mayTellMore(pod, now)) toAsk.push(pod)
     }
     toAsk.sort((a, b) => a.eventsReadAt - b.eventsReadAt)
-    for (const pod of toAsk.slice(0, askEventsAtOnce)) askEvents(pod, now)
+    for (const pod of toAsk.slice(0, askEventsAtOnce - asked)) askEvents(pod, now)
     // Those that could not be told yet, or whose pod came after it was.
     for (const pod of pods) {
       const isTold = pod.row?.observation?.deletion_timestamp != null
@@ -167,6 +169,7 @@ export function createPodReconciler(deps: {
   /** A volume that cannot be mounted, an address that cannot be had: only events tell. */
   function askEvents(pod: ActivePod, now: number): void {
     pod.eventsReadAt = now
+    asked += 1
     readPodEvents(client, pod)
       .then(
         async (events) => {
@@ -179,6 +182,9 @@ export function createPodReconciler(deps: {
         () => {},
       )
       .catch(() => {})
+      .finally(() => {
+        asked -= 1
+      })
   }
 
   async function sayEvents(pod: ActivePod): Promise<void> {

@@ -1,6 +1,6 @@
 // What tests of pains share: Dags whose logs can be checked to the last line, an account of every pod that was ever
 // made (by watching, as anybody could), and the question whether all went once and wholly.
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, onTestFailed } from 'vitest'
 import { programPath } from '../../../runtime/programs.ts'
@@ -37,19 +37,26 @@ export interface PodAccount extends AsyncDisposable {
 export async function accountOfPods(deployment: KubernetesDeployment): Promise<PodAccount> {
   const annotation = (key: string) => `{.metadata.annotations.branchline\\.dev/${key}}`
   const row = ['run_id', 'task_id', 'try_number'].map(annotation).join('{"/"}')
-  const child = spawn(
-    'kubectl',
-    [
-      `--namespace=${deployment.namespace.name}`,
-      ...['get', 'pods', '--watch', `--output=jsonpath=${row}{" "}{.metadata.uid}{"\\n"}`],
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  const exited = new Promise((done) => child.once('exit', done))
   let text = ''
-  child.stdout.on('data', (chunk) => {
-    text += chunk
-  })
+  let child: ChildProcess | undefined
+  let isOver = false
+  const watching = (async () => {
+    while (!isOver) {
+      child = spawn(
+        'kubectl',
+        [
+          `--namespace=${deployment.namespace.name}`,
+          ...['get', 'pods', '--watch', `--output=jsonpath=${row}{" "}{.metadata.uid}{"\\n"}`],
+        ],
+        { stdio: ['ignore', 'pipe', 'ignore'] },
+      )
+      child.stdout!.on('data', (chunk) => {
+        text += chunk
+      })
+      // It ends when the API server does; what is there is told again.
+      await new Promise((done) => child!.once('exit', done))
+    }
+  })()
   return {
     made() {
       const made = new Map<string, Set<string>>()
@@ -61,8 +68,9 @@ export async function accountOfPods(deployment: KubernetesDeployment): Promise<P
       return made
     },
     async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exited
+      isOver = true
+      child?.kill('SIGKILL')
+      await watching
     },
   }
 }

@@ -171,6 +171,13 @@ describe('security', () => {
     ])
   })
 
+  test('/tmp is a volume of the given size where one is given under its name', () => {
+    const volume = { name: 'branchline-tmp', emptyDir: { sizeLimit: '1Gi' } }
+    const { containers, volumes } = build({ overrides: [{ spec: { volumes: [volume] } }] }).spec!
+    expect(volumes!.filter(({ name }) => name === volume.name)).toEqual([volume])
+    expect(containers[0]!.volumeMounts).toContainEqual({ name: volume.name, mountPath: '/tmp' })
+  })
+
   test('/tmp is writable, by a volume of the user where there is one', () => {
     const own = { volumeMounts: [{ name: 'scratch', mountPath: '/tmp' }] }
     const names = (pod: V1Pod) =>

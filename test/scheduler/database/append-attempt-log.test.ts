@@ -7,18 +7,21 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { attemptLogPath } from '../../../runtime/log-line.ts'
 import { appendAttemptLog, appendOwnLines } from '../../../scheduler/database/append-attempt-log.ts'
-import { openDatabase } from '../../../scheduler/database/connection.ts'
+import { type Database, openDatabase } from '../../../scheduler/database/connection.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createExecution, type Execution, type TestAttempt } from '../../support/execution.ts'
 
 let execution: Execution
+let observer: Database
 const children: ChildProcess[] = []
 
 beforeAll(async () => {
   execution = await createExecution('')
+  observer = openDatabase(execution.databaseUrl, { applicationName: 'observer' })
 })
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
+  await observer.close()
   await execution[Symbol.asyncDispose]()
 })
 
@@ -140,52 +143,74 @@ test.for(['the writer', 'its session'] as const)(
   },
 )
 
-test('many writers at once, killed and cut off at random, make one stream', async () => {
-  const attempt = await execution.insertAttempt('ok')
+/** More: a longer test, since a writer takes its time to start. */
+const breaks = 12
+
+/** Three processes that write the same stream, until all of it is kept; `breakOne` is called while they do. */
+async function writeTogether(
+  attempt: TestAttempt,
+  breakOne: (writer: ChildProcess) => Promise<void>,
+): Promise<void> {
   const lines = Array.from({ length: 60_000 }, (_, n) => `line ${n} ${'·'.repeat(n % 37)}\n`).join('')
   const file = join(execution.directory, 'stream')
   writeFileSync(file, lines)
   const size = Buffer.byteLength(lines)
-  // Nobody ends the sessions of this one.
-  const observer = openDatabase(execution.databaseUrl, { applicationName: 'observer' })
-  const kept = async () => {
-    const { rows } = await observer.query<{ log_bytes: number }>(
-      'select log_bytes from pod where dag_run_id = $1',
-      [attempt.key.dag_run_id],
-    )
-    return rows[0]!.log_bytes
-  }
   const writers = new Set<ChildProcess>()
-  let [kills, cuts, said] = [0, 0, 0]
-  const speaking = (async () => {
-    while ((await kept()) < size) {
-      said += 1
-      await say(attempt, `own ${said}`).catch(() => {})
-      await delay(500)
-    }
-  })()
-  while ((await kept()) < size) {
+  let broken = 0
+  while ((await kept(attempt)) < size) {
     while (writers.size < 3) {
       const writer = startWriter(attempt, file)
       writers.add(writer)
       writer.once('exit', () => writers.delete(writer))
     }
-    await delay(Math.random() * 50)
-    if (Math.random() < 0.3) {
-      const [victim] = writers
-      if (victim?.kill('SIGKILL')) kills += 1
-    } else {
-      const { rowCount } = await observer.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and application_name = 'branchline'
-           and query like '%pod%' order by random() limit 1`,
-      )
-      cuts += rowCount
-    }
+    const before = await kept(attempt)
+    await eventually('progress', async () => (await kept(attempt)) > before || before === size)
+    const [victim] = writers
+    if (victim === undefined || broken === breaks) continue
+    await breakOne(victim)
+    broken += 1
   }
   for (const writer of writers) writer.kill('SIGKILL')
+  expect(broken).toBe(breaks)
+  expect(streamOf(attempt) === lines).toBe(true)
+}
+
+/** By a session that nobody ends. */
+async function kept({ key }: TestAttempt): Promise<number> {
+  const { rows } = await observer.query<{ log_bytes: number }>(
+    'select log_bytes from pod where dag_run_id = $1',
+    [key.dag_run_id],
+  )
+  return rows[0]!.log_bytes
+}
+
+test('many writers at once, killed at random, make one stream, with our own lines between', async () => {
+  const attempt = await execution.insertAttempt('ok')
+  const isOver = new AbortController()
+  const speaking = (async () => {
+    for (let number = 0; !isOver.signal.aborted; number += 1) {
+      await say(attempt, `own ${number}`)
+      await delay(300)
+    }
+  })()
+  await writeTogether(attempt, async (writer) => {
+    writer.kill('SIGKILL')
+  })
+  isOver.abort()
   await speaking
-  await observer.close()
-  expect(kills + cuts).toBeGreaterThan(5)
-  expect(streamOf(attempt)).toBe(lines)
-}, 60_000)
+  const numbers = [...execution.logText(attempt).matchAll(/"msg":"own (\d+)"/g)].map(([, number]) =>
+    Number(number),
+  )
+  expect(numbers).toEqual(numbers.map((_, number) => number))
+})
+
+test('many writers at once whose sessions end at random make one stream', async () => {
+  const attempt = await execution.insertAttempt('ok')
+  await writeTogether(attempt, async () => {
+    await observer.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and application_name = 'branchline' and query like '%pod%'
+       order by random() limit 1`,
+    )
+  })
+})

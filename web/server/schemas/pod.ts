@@ -17,7 +17,7 @@ const Container = Type.Object({
   last_reason: Nullable(Type.String({ description: 'Why it ended before it was started again.' })),
 })
 
-export const PodState = Type.Enum(['planned', 'created', 'ended', 'deleted'], {
+const PodState = Type.Enum(['planned', 'created', 'ended', 'deleted'], {
   description:
     "planned: it may or may not exist. created: it does, or did. ended: its attempt's end and log are known. deleted: it is gone.",
 })

@@ -1,0 +1,148 @@
+// One process that runs callbacks, as the scheduler sees it: calls one at a time, and however one ends, there is an answer
+// within its time limit. What the process says is believed only as far as its shape: code of a Dag runs in it.
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable, Writable } from 'node:stream'
+import { messageOf } from '../errors.ts'
+import type { LogLine } from '../log-line.ts'
+import { logLevels } from '../log-levels.ts'
+import { killProcessGroup } from '../process-group.ts'
+import { programPath } from '../programs.ts'
+import { readLines } from '../read-lines.ts'
+import type { ErrorReport } from '../task-runner/protocol.ts'
+import type { CallbackAttempt, CallbackCall, CallbackOrder, CallbackReport } from './protocol.ts'
+
+/** From a call's signal to the kill. */
+const killGraceMs = 1_000
+
+export interface CallbackEnd {
+  /** null: it returned. */
+  error: ErrorReport | null
+  /** False: the process is gone, or about to be, and takes no more calls. */
+  isUsable: boolean
+}
+
+export interface CallbackProcess {
+  readonly pid: number
+  /** One at a time. */
+  call(call: Omit<CallbackCall, 'call'>): Promise<CallbackEnd>
+  /** Reads no more of what it prints until `resume`: one that prints on has to wait. */
+  pause(): void
+  resume(): void
+  /** Kills it and everything that it started; resolves when all that it wrote was handed over. */
+  kill(): Promise<void>
+}
+
+/**
+ * @param deps.env its environment, without credentials of ours
+ * @param deps.onLine what callbacks log and print
+ * @throws Error where the system starts no process
+ */
+export function startCallbackProcess(deps: {
+  attempt: CallbackAttempt
+  env: NodeJS.ProcessEnv
+  onLine: (line: LogLine) => void
+}): CallbackProcess {
+  const child = spawn(process.execPath, [programPath('callbacks')], {
+    detached: true,
+    env: deps.env,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+  })
+  const over = Promise.withResolvers<void>()
+  let pending: { call: number; resolve: (end: CallbackEnd) => void; timer: NodeJS.Timeout } | undefined
+  let number = 0
+  let isOver = false
+  let exit = 'before it began'
+
+  function answer(call: number, end: CallbackEnd): void {
+    if (pending?.call !== call) return
+    clearTimeout(pending.timer)
+    const { resolve } = pending
+    pending = undefined
+    resolve(end)
+  }
+  function ended(): void {
+    if (isOver) return
+    isOver = true
+    const message = `its process ended ${exit} before it did`
+    answer(number, { error: { name: 'CallbackEnded', message, stack: null }, isUsable: false })
+    over.resolve()
+  }
+  child.on('exit', (code, signal) => {
+    exit = signal === null ? `with exit code ${code}` : `by ${signal}`
+    // What it started holds its pipes open.
+    if (child.pid !== undefined) killProcessGroup(child.pid)
+  })
+  child.on('error', (error) => {
+    exit = `(${messageOf(error)})`
+    ended()
+  })
+  // After the pipes have ended, so that everything that left the process has been read.
+  child.on('close', ended)
+  if (child.pid === undefined) {
+    throw new Error('the system started no process: look at the limits of open files (ulimit -n) and processes (ulimit -u)')
+  }
+  const { pid } = child
+  const [, stdout, stderr, orders, reports] = child.stdio as unknown as [null, Readable, Readable, Writable, Readable]
+  orders.on('error', () => {})
+  readLines(stdout, (msg) => deps.onLine(rawLine('stdout', msg)))
+  readLines(stderr, (msg) => deps.onLine(rawLine('stderr', msg)))
+  readLines(reports, (text) => {
+    const report = parseReport(text)
+    if (report?.type === 'line') deps.onLine(report.line)
+    else if (report?.type === 'done') answer(report.call, { error: report.error, isUsable: true })
+  })
+  const send = (order: CallbackOrder) => orders.write(`${JSON.stringify(order)}\n`)
+  send({ type: 'begin', attempt: deps.attempt })
+  const streams = [stdout, stderr, reports]
+
+  return {
+    pid,
+    call(call) {
+      number += 1
+      const mine = number
+      return new Promise((resolve) => {
+        const hung = () => {
+          const message = `it took longer than ${call.timeout_ms / 1000} s, and was killed`
+          answer(mine, { error: { name: 'CallbackTimeout', message, stack: null }, isUsable: false })
+          killProcessGroup(pid)
+        }
+        pending = { call: mine, resolve, timer: setTimeout(hung, call.timeout_ms + killGraceMs) }
+        if (isOver) {
+          const message = `its process ended ${exit} before it began`
+          answer(mine, { error: { name: 'CallbackEnded', message, stack: null }, isUsable: false })
+          return
+        }
+        send({ type: 'call', ...call, call: mine })
+      })
+    },
+    pause() {
+      for (const stream of streams) stream.pause()
+    },
+    resume() {
+      for (const stream of streams) stream.resume()
+    },
+    async kill() {
+      if (!isOver) killProcessGroup(pid)
+      for (const stream of streams) stream.resume()
+      await over.promise
+    },
+  }
+}
+
+function rawLine(stream: 'stdout' | 'stderr', msg: string): LogLine {
+  return { ts: new Date().toISOString(), level: stream === 'stderr' ? 'error' : 'info', stream, msg }
+}
+
+/** @returns null where the line is no report: cut by a kill, or written by code of a Dag */
+function parseReport(text: string): CallbackReport | null {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return null
+  }
+  const report = (value ?? {}) as Record<string, unknown>
+  if (report.type === 'line' && isLine(report.line)) return value as CallbackReport
+  const isDone = report.type === 'done' && Number.isInteger(report.call)
+  return isDone && (report.error === null || isError(report.error)) ? (value as CallbackReport) : null
+}
