@@ -139,6 +139,7 @@ export async function createScheduler(deps: {
       db,
       client: deps.kubernetes.client,
       settings: kubernetesExecutorSettings(config, deps.kubernetes.podSettings.namespaces),
+      env: deps.env,
       build: createPodBuilder({ ...deps.kubernetes, deploymentId }),
       logsDir: config.logs_dir,
       onReport: (report) => engine.report(report),

@@ -14,6 +14,7 @@ export type Unit =
   | 'pods/min'
   | 'ms/pod'
   | 'requests'
+  | 'pods'
 
 /** Units of which more is better; their ratio is turned round. */
 export const ratesUp: readonly Unit[] = ['tasks/s', 'pods/min']

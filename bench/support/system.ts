@@ -27,6 +27,7 @@ export interface RunningProgram extends RunningPart {
 /** A site with a scheduler that has loaded its Dags. */
 export interface System extends Site {
   scheduler: RunningProgram
+  sourcePath: string
 }
 
 export async function createSite(context: BenchContext): Promise<Site> {
@@ -52,11 +53,17 @@ export async function writeModules(directory: string, modules: DagModules): Prom
 /**
  * @param options.slots processes that run tasks; default: the scheduler's own default
  * @param options.env further settings
+ * @param options.onText each line of its log, which has warnings and errors
  */
 export async function startScheduler(
   context: BenchContext,
   site: Site,
-  options: { sourcePath: string; slots?: number; env?: Record<string, string> },
+  options: {
+    sourcePath: string
+    slots?: number
+    env?: Record<string, string>
+    onText?: (text: string) => void
+  },
 ): Promise<RunningProgram> {
   return await startProgram(context, 'scheduler', {
     args: [...context.schedulerNodeArguments, context.programPath('scheduler')],
@@ -68,6 +75,7 @@ export async function startScheduler(
       ...(options.slots !== undefined && { BRANCHLINE_LOCAL_EXECUTOR_SLOTS: String(options.slots) }),
       ...options.env,
     },
+    ...(options.onText && { onText: options.onText }),
   })
 }
 
@@ -78,7 +86,12 @@ const keptLines = 8
 export async function startProgram(
   context: BenchContext,
   name: string,
-  program: { args: readonly string[]; env: Record<string, string>; readiness?: 'reported' },
+  program: {
+    args: readonly string[]
+    env: Record<string, string>
+    readiness?: 'reported'
+    onText?: (text: string) => void
+  },
 ): Promise<RunningProgram> {
   const lastLines: string[] = []
   const part = programPart({
@@ -87,6 +100,7 @@ export async function startProgram(
     env: { PATH: process.env.PATH, HOME: context.directory, ...program.env },
     ...(program.readiness && { readiness: program.readiness }),
     onLine({ stream, text }) {
+      program.onText?.(text)
       lastLines.push(text)
       if (lastLines.length > keptLines) lastLines.shift()
       if (stream === 'stderr' && !text.includes('"level":"info"')) context.progress(`${name}: ${text}`)
@@ -132,7 +146,7 @@ export async function startSystem(
       await scheduler.stop()
       throw error
     }
-    return { ...site, scheduler, [Symbol.asyncDispose]: stop }
+    return { ...site, scheduler, sourcePath, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await site[Symbol.asyncDispose]()
     throw error

@@ -1,10 +1,9 @@
 // One process that runs callbacks, as the scheduler sees it: calls one at a time, and however one ends, there is an answer
 // within its time limit. What the process says is believed only as far as its shape: code of a Dag runs in it.
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { messageOf } from '../errors.ts'
-import type { LogLine } from '../log-line.ts'
-import { logLevels } from '../log-levels.ts'
+import { LogLevel, type LogLine } from '../log-line.ts'
 import { killProcessGroup } from '../process-group.ts'
 import { programPath } from '../programs.ts'
 import { readLines } from '../read-lines.ts'
@@ -13,6 +12,8 @@ import type { CallbackAttempt, CallbackCall, CallbackOrder, CallbackReport } fro
 
 /** From a call's signal to the kill. */
 const killGraceMs = 1_000
+/** What is left in the pipes of a process that is gone is there at once. Longer: whoever waits for its end waits. */
+const lastOutputMs = 1_000
 
 export interface CallbackEnd {
   /** null: it returned. */
@@ -69,8 +70,11 @@ export function startCallbackProcess(deps: {
   }
   child.on('exit', (code, signal) => {
     exit = signal === null ? `with exit code ${code}` : `by ${signal}`
-    // What it started holds its pipes open.
+    // What it started holds its pipes open; what has left its group may do so for ever.
     if (child.pid !== undefined) killProcessGroup(child.pid)
+    setTimeout(() => {
+      for (const stream of streams) stream.destroy()
+    }, lastOutputMs).unref()
   })
   child.on('error', (error) => {
     exit = `(${messageOf(error)})`
@@ -146,3 +150,17 @@ function parseReport(text: string): CallbackReport | null {
   const isDone = report.type === 'done' && Number.isInteger(report.call)
   return isDone && (report.error === null || isError(report.error)) ? (value as CallbackReport) : null
 }
+
+function isLine(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { ts, level, stream, msg } = value as Record<string, unknown>
+  return isText(ts) && isText(stream) && isText(msg) && isText(level) && Object.hasOwn(LogLevel, level)
+}
+
+function isError(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, message, stack } = value as Record<string, unknown>
+  return isText(name) && isText(message) && (stack === null || isText(stack))
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'

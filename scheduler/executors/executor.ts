@@ -36,6 +36,8 @@ export interface Orphan {
   place: AttemptPlace
   task: TaskManifest
   log_path: string
+  /** What it was dispatched with. */
+  order: () => AttemptOrder
 }
 
 export type Adoption =

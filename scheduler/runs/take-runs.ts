@@ -148,13 +148,15 @@ function idOf(row: ActiveAttemptRow): string {
 function orphanOf({ logsDir }: TakeRunsDeps, leased: LeasedRun, row: ActiveAttemptRow): Orphan {
   const { row: run, version } = leased
   const { task_id, map_index, try_number, token } = row
+  const task = version.graph.numberOf.get(task_id)!
   const place = { dag_id: run.dag_id, run_id: run.run_id, task_id, map_index, try_number }
   return {
     attempt_id: idOf(row),
     token,
     dag_run_id: row.dag_run_id,
     place,
-    task: version.graph.tasks[version.graph.numberOf.get(task_id)!]!,
+    task: version.graph.tasks[task]!,
     log_path: attemptLogPath(logsDir, place),
+    order: () => dispatchOrder(leased, task, logsDir).order,
   }
 }

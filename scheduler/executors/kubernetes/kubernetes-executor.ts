@@ -12,6 +12,7 @@ import { attemptIdAnnotation, labelPrefix } from '../../../k8s/pod/pod-names.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
+import type { AttemptOrder } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
 import { setPodWaiting } from '../../database/pod-ledger.ts'
 import { attemptIdOf, readPodManifests, readPodsOf, takeUnseenPods } from '../../database/pod-rows.ts'
@@ -21,6 +22,7 @@ import { type ActivePod, activePod } from './active-pod.ts'
 import type { ObjectsManifest } from './build-objects.ts'
 import type { BuildPod } from './build-pod.ts'
 import { createObjectTasks } from './object-tasks.ts'
+import { createPodCallbacks } from './pod-callbacks.ts'
 import { createPodFollowers } from './pod-followers.ts'
 import { createPodLauncher, type LaunchedPod } from './pod-launcher.ts'
 import { createPodLogs } from './pod-logs.ts'
@@ -47,6 +49,7 @@ export interface KubernetesExecutor extends Executor {
 }
 
 /**
+ * @param deps.env environment of pods' callbacks; must not hold the database's credentials
  * @param deps.build the pod of an order; throws for what cannot be one
  * @param deps.committedUntil milliseconds since the epoch: everything that was reported before is committed
  * @param deps.mayCreate false while the lease may be another's
@@ -57,6 +60,7 @@ export function createKubernetesExecutor(deps: {
   db: Database
   client: KubernetesClient
   settings: KubernetesExecutorSettings
+  env: NodeJS.ProcessEnv
   build: BuildPod
   logsDir: string
   onReport: (report: ExecutorReport) => void
@@ -69,7 +73,8 @@ export function createKubernetesExecutor(deps: {
   let tick: NodeJS.Timeout | undefined
 
   const logs = createPodLogs({ db, client, logsDir })
-  const followers = createPodFollowers({ db, client, logsDir, logs, log })
+  const callbacks = createPodCallbacks({ client, logs, env: deps.env, log })
+  const followers = createPodFollowers({ db, client, logsDir, logs, onLines: callbacks.lines, log })
   const tidier = createPodTidier({
     db,
     client,
@@ -85,6 +90,7 @@ export function createKubernetesExecutor(deps: {
     settings,
     logs,
     followers,
+    callbacks,
     tidier,
     manifestOf: async (pod) => parsed((await readPodManifests(db, [pod.key])).get(pod.attemptId)),
     onReport,
@@ -102,6 +108,7 @@ export function createKubernetesExecutor(deps: {
     },
     onCreated(pod, uid) {
       tidier.created(pod.key, uid)
+      callbacks.call(pod, 'onPodCreation')
       if (pod.cancelReason !== null) void reconciler.end(pod, pod.cancelReason)
     },
     onPushedBack(pod, words) {
@@ -129,12 +136,14 @@ export function createKubernetesExecutor(deps: {
     logs,
     onPlanned(planned) {
       const pods: LaunchedPod[] = []
-      for (const { active: one, work } of planned) {
+      for (const { active: one, order, work } of planned) {
         if (work.pod === null) {
           objectTasks.follow(one, work.objects)
           continue
         }
         active.set(one.attemptId, one)
+        callbacks.begin(one, () => order, work.pod)
+        callbacks.call(one, 'onPodManifestCreated')
         pods.push({ active: one, manifest: work.pod })
       }
       launcher.launch(pods)
@@ -181,13 +190,16 @@ export function createKubernetesExecutor(deps: {
   }
 
   /** @param manifest of objects, or of a pod that may not have been created */
-  function follow(pod: ActivePod, manifest: string | undefined): void {
+  function follow(pod: ActivePod, order: () => AttemptOrder, manifest: string | undefined): void {
     pod.isFollowed = true
     if (isObjects(pod)) {
       objectTasks.follow(pod, JSON.parse(manifest!) as ObjectsManifest)
       return
     }
-    if (manifest !== undefined) launcher.launch([{ active: pod, manifest: JSON.parse(manifest) as V1Pod }])
+    const made = parsed(manifest) ?? null
+    callbacks.begin(pod, order, made)
+    callbacks.resume(pod)
+    if (made !== null) launcher.launch([{ active: pod, manifest: made }])
     reconciler.see(pod, pod.row!)
   }
 
@@ -228,10 +240,10 @@ export function createKubernetesExecutor(deps: {
         db,
         planned.map(({ key }) => key),
       )
-      return orphans.map(({ attempt_id }): Adoption => {
+      return orphans.map(({ attempt_id, order }): Adoption => {
         const pod = pods.get(attempt_id)
         if (pod === undefined) return { attempt_id, fate: 'not_begun' }
-        return { attempt_id, fate: 'running', follow: () => follow(pod, manifests.get(attempt_id)) }
+        return { attempt_id, fate: 'running', follow: () => follow(pod, order, manifests.get(attempt_id)) }
       })
     },
     look: () => lookPass.wake(),
@@ -245,6 +257,7 @@ export function createKubernetesExecutor(deps: {
         launcher.stop(),
         watches.stop(),
         followers.stop(),
+        callbacks.stop(),
         objectTasks.stop(),
         lookPass.stop(),
       ])

@@ -32,6 +32,8 @@ export function createPodFollowers(deps: {
   client: KubernetesClient
   logsDir: string
   logs: PodLogs
+  /** They are in the attempt's log. */
+  onLines: (pod: ActivePod, container: string, lines: readonly string[]) => void
   log: Logger
 }): PodFollowers {
   const { db, client, logsDir, logs, log } = deps
@@ -79,6 +81,8 @@ export function createPodFollowers(deps: {
       const append = { key: pod.key, logsDir, bytes, offset: null, followed: { container, from: cursor, to } }
       await whileAway(() => appendAttemptLog(db, append), signal)
       cursor = to
+      const written = lines.map(({ text }) => text)
+      deps.onLines(pod, container, written)
     }
     try {
       const end = await followPodLog({

@@ -8,7 +8,7 @@ import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { isNotFound } from '../../../k8s/kubernetes-error.ts'
 import { baseContainer } from '../../../k8s/pod/pod-names.ts'
 import { KubernetesError } from '../../../runtime/errors.ts'
-import { attemptLogPath, type LogLevel } from '../../../runtime/log-line.ts'
+import { attemptLogPath, type LogLevel, type LogLine } from '../../../runtime/log-line.ts'
 import { appendAttemptLog } from '../../database/append-attempt-log.ts'
 import type { Database } from '../../database/connection.ts'
 import type { ActivePod } from './active-pod.ts'
@@ -17,6 +17,8 @@ import type { ActivePod } from './active-pod.ts'
 export interface PodLogs {
   /** Adds a line of ours. */
   say(pod: Pick<ActivePod, 'key' | 'place'>, level: LogLevel, message: string): Promise<void>
+  /** Adds lines that are not the pod's own. */
+  add(pod: Pick<ActivePod, 'key' | 'place'>, lines: readonly LogLine[]): Promise<void>
   /**
    * Adds what the container wrote and could not send; says so where something is missing. May be repeated.
    * @throws DatabaseUnavailableError; KubernetesError where the API server or the node does not answer now
@@ -32,9 +34,11 @@ const tailBytes = 64 * 1024
 export function createPodLogs(deps: { db: Database; client: KubernetesClient; logsDir: string }): PodLogs {
   const { db, client, logsDir } = deps
 
-  const say: PodLogs['say'] = async ({ key, place }, level, message) => {
-    const line = { ts: new Date().toISOString(), level, stream: 'branchline', msg: message }
-    const bytes = Buffer.from(`${JSON.stringify(line)}\n`)
+  const say: PodLogs['say'] = (pod, level, message) =>
+    add(pod, [{ ts: new Date().toISOString(), level, stream: 'branchline', msg: message }])
+
+  const add: PodLogs['add'] = async ({ key, place }, lines) => {
+    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
     const kept = await appendAttemptLog(db, { key, logsDir, bytes, offset: null })
     if (kept !== undefined) return
     // It never had a pod, so nobody else writes.
@@ -69,7 +73,7 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
     }
   }
 
-  return { say, fetchRest }
+  return { say, add, fetchRest }
 }
 
 /** The pod, its container or its node are gone, and the output with them. */

@@ -2,7 +2,7 @@
 // then handed on to be created. An order of which no pod can be made fails by itself; while Postgres is away, all wait.
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
-import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
+import type { AttemptOrder, CancelReason } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
 import { type PlannedPod, planPods } from '../../database/pod-ledger.ts'
 import { createPass, type Pass } from '../../pass.ts'
@@ -18,6 +18,7 @@ const planAtOnce = 200
 /** What the ledger has by now. */
 export interface PlannedWork {
   active: ActivePod
+  order: AttemptOrder
   work: Work
 }
 
@@ -81,7 +82,7 @@ export function createPodPlanner(deps: {
       const active = activePod({ key, token, place, task, kind, namespace, podName, row: null })
       return {
         dispatch,
-        launched: { active, work },
+        launched: { active, order, work },
         row: { ...key, token, kind, namespace, pod_name: podName, manifest: JSON.stringify(manifest) },
       }
     } catch (error) {

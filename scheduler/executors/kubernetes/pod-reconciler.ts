@@ -14,6 +14,7 @@ import type { ExecutorReport } from '../executor.ts'
 import type { ActivePod } from './active-pod.ts'
 import { judgeOperator } from './judge-operator.ts'
 import { judgeTaskPod, type PodVerdict } from './judge-pod.ts'
+import type { PodCallbacks } from './pod-callbacks.ts'
 import { readPodEvents, warningOf } from './pod-events.ts'
 import type { PodFollowers } from './pod-followers.ts'
 import type { PodLogs } from './pod-logs.ts'
@@ -50,6 +51,7 @@ export function createPodReconciler(deps: {
   settings: KubernetesExecutorSettings
   logs: PodLogs
   followers: PodFollowers
+  callbacks: PodCallbacks
   tidier: PodTidier
   /** The pod as it was sent. */
   manifestOf: (pod: ActivePod) => Promise<V1Pod | undefined>
@@ -57,7 +59,7 @@ export function createPodReconciler(deps: {
   onEnded: (pod: ActivePod) => void
   log: Logger
 }): PodReconciler {
-  const { db, client, settings, logs, followers, log } = deps
+  const { db, client, settings, logs, followers, callbacks, log } = deps
   /** Those that the clock may end, or whose end could not be made whole yet. */
   const waiting = new Set<ActivePod>()
   /** Questions for events that are under way. */
@@ -86,6 +88,7 @@ export function createPodReconciler(deps: {
       hostname: row.hostname ?? pod.podName,
       pid: row.pid ?? 0,
     })
+    callbacks.call(pod, 'onPodStarting')
     if (pod.operator?.log_events_on_startup) void sayEvents(pod)
   }
 
@@ -203,6 +206,7 @@ export function createPodReconciler(deps: {
     pod.isEnding = true
     try {
       await completeLog(pod, verdict)
+      await callbacks.ended(pod)
     } catch (error) {
       // The database or the API server is away: the row is judged again at the next tick.
       log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'the log of an ended pod waits')
@@ -227,7 +231,9 @@ export function createPodReconciler(deps: {
     })
     waiting.delete(pod)
     deps.onEnded(pod)
-    deps.tidier.ended(pod.key, isToBeDeleted(pod, outcome.state))
+    const isDeleted = isToBeDeleted(pod, outcome.state)
+    deps.tidier.ended(pod.key, isDeleted)
+    callbacks.cleanUp(pod, isDeleted)
   }
 
   async function completeLog(

@@ -1,6 +1,7 @@
 // What tests of pains share: Dags whose logs can be checked to the last line, an account of every pod that was ever
 // made (by watching, as anybody could), and the question whether all went once and wholly.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { expect, onTestFailed } from 'vitest'
 import { programPath } from '../../../runtime/programs.ts'
@@ -29,7 +30,7 @@ export const linesDag = {
 export const quickRetries = { BRANCHLINE_INFRASTRUCTURE_RETRY_DELAY: '100ms' }
 
 export interface PodAccount extends AsyncDisposable {
-  /** Uids of all pods that there ever were: \`task_id/try_number\` → uids. */
+  /** Uids of all pods that there ever were: `run_id/task_id/try_number` → uids. */
   made(): Map<string, Set<string>>
 }
 
@@ -55,6 +56,7 @@ export async function accountOfPods(deployment: KubernetesDeployment): Promise<P
       })
       // It ends when the API server does; what is there is told again.
       await new Promise((done) => child!.once('exit', done))
+      if (!isOver) await delay(100)
     }
   })()
   return {
