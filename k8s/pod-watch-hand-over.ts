@@ -37,7 +37,7 @@ const versionEveryMs = 10_000
  * After a batch, events gather for so long. Shorter: a commit for every few events where thousands come in a minute;
  * longer: the second of two events of a pod is known later. One that comes alone is handed over at once.
  */
-const gatherMs = 25
+const gatherMs = 50
 /** Pods that are worth a commit of their own at once. */
 const gatherAtMost = 200
 

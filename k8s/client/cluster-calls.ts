@@ -17,7 +17,9 @@ export function createClusterCalls({ transport }: { transport: Transport }): Clu
       const selector =
         'involvedUid' in about
           ? `involvedObject.uid=${about.involvedUid}`
-          : `involvedObject.name=${about.involvedName}`
+          : 'type' in about
+            ? `involvedObject.kind=Pod,type=${about.type}`
+            : `involvedObject.name=${about.involvedName}`
       const { items } = await get<{ items: CoreV1Event[] | null }>(
         `list events of ${namespace}`,
         `/api/v1/namespaces/${encodeURIComponent(namespace)}/events?fieldSelector=${encodeURIComponent(selector)}`,

@@ -153,10 +153,10 @@ export interface KubernetesClient {
    * @throws KubernetesError: 400 while the container has not begun, 404 where the pod is gone
    */
   podLog(namespace: string, name: string, options: PodLogOptions): AsyncGenerator<Buffer, void, void>
-  /** Kubernetes' events about one object, oldest first. */
+  /** Kubernetes' events about one object, or all of a type about pods, oldest first. */
   listEvents(
     namespace: string,
-    about: CallOptions & ({ involvedUid: string } | { involvedName: string }),
+    about: CallOptions & ({ involvedUid: string } | { involvedName: string } | { type: 'Warning' }),
   ): Promise<CoreV1Event[]>
   /**
    * Runs a command in a container, as `kubectl exec` does.

@@ -82,7 +82,11 @@ export function readPodCallbacks(place: string, options: Readonly<Record<string,
 
 function readOne(place: string, option: string, value: unknown): PodCallback[] {
   if (typeof value !== 'object' || value === null) {
-    refuse({ place, option }, value, "an object of functions, { onPodStarting: ({ pod, log }) => … }, or a list of them")
+    refuse(
+      { place, option },
+      value,
+      'an object of functions, { onPodStarting: ({ pod, log }) => … }, or a list of them',
+    )
   }
   const named = optionsInCamelCase(`${place}, option '${option}'`, functionsOf(value), [
     ...podCallbackNames,

@@ -20,6 +20,8 @@ export interface CallbackEnd {
   error: ErrorReport | null
   /** False: the process is gone, or about to be, and takes no more calls. */
   isUsable: boolean
+  /** False: the process was gone before it came to this call; another may be asked. */
+  wasBegun: boolean
 }
 
 export interface CallbackProcess {
@@ -49,23 +51,28 @@ export function startCallbackProcess(deps: {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
   })
   const over = Promise.withResolvers<void>()
-  let pending: { call: number; resolve: (end: CallbackEnd) => void; timer: NodeJS.Timeout } | undefined
+  let pending:
+    | { call: number; isBegun: boolean; resolve: (end: CallbackEnd) => void; timer: NodeJS.Timeout }
+    | undefined
   let number = 0
   let isOver = false
   let exit = 'before it began'
 
-  function answer(call: number, end: CallbackEnd): void {
+  function answer(call: number, error: ErrorReport | null, isUsable: boolean): void {
     if (pending?.call !== call) return
     clearTimeout(pending.timer)
-    const { resolve } = pending
+    const { resolve, isBegun } = pending
     pending = undefined
-    resolve(end)
+    resolve({ error, isUsable, wasBegun: isBegun })
+  }
+  function answerGone(): void {
+    const message = `its process ended ${exit} before it did`
+    answer(number, { name: 'CallbackEnded', message, stack: null }, false)
   }
   function ended(): void {
     if (isOver) return
     isOver = true
-    const message = `its process ended ${exit} before it did`
-    answer(number, { error: { name: 'CallbackEnded', message, stack: null }, isUsable: false })
+    answerGone()
     over.resolve()
   }
   child.on('exit', (code, signal) => {
@@ -83,17 +90,30 @@ export function startCallbackProcess(deps: {
   // After the pipes have ended, so that everything that left the process has been read.
   child.on('close', ended)
   if (child.pid === undefined) {
-    throw new Error('the system started no process: look at the limits of open files (ulimit -n) and processes (ulimit -u)')
+    throw new Error(
+      'the system started no process: look at the limits of open files (ulimit -n) and processes (ulimit -u)',
+    )
   }
   const { pid } = child
-  const [, stdout, stderr, orders, reports] = child.stdio as unknown as [null, Readable, Readable, Writable, Readable]
+  const [, stdout, stderr, orders, reports] = child.stdio as unknown as [
+    null,
+    Readable,
+    Readable,
+    Writable,
+    Readable,
+  ]
   orders.on('error', () => {})
   readLines(stdout, (msg) => deps.onLine(rawLine('stdout', msg)))
   readLines(stderr, (msg) => deps.onLine(rawLine('stderr', msg)))
   readLines(reports, (text) => {
     const report = parseReport(text)
     if (report?.type === 'line') deps.onLine(report.line)
-    else if (report?.type === 'done') answer(report.call, { error: report.error, isUsable: true })
+    else if (report?.type === 'done') answer(report.call, report.error, !report.is_last)
+    else if (report?.type === 'began' && pending?.call === report.call) {
+      pending.isBegun = true
+      // Its own time begins; the process had as much to come so far.
+      pending.timer.refresh()
+    }
   })
   const send = (order: CallbackOrder) => orders.write(`${JSON.stringify(order)}\n`)
   send({ type: 'begin', attempt: deps.attempt })
@@ -107,16 +127,15 @@ export function startCallbackProcess(deps: {
       return new Promise((resolve) => {
         const hung = () => {
           const message = `it took longer than ${call.timeout_ms / 1000} s, and was killed`
-          answer(mine, { error: { name: 'CallbackTimeout', message, stack: null }, isUsable: false })
+          // Whatever held it up: another process would be held up as well.
+          if (pending?.call === mine) pending.isBegun = true
+          answer(mine, { name: 'CallbackTimeout', message, stack: null }, false)
           killProcessGroup(pid)
         }
-        pending = { call: mine, resolve, timer: setTimeout(hung, call.timeout_ms + killGraceMs) }
-        if (isOver) {
-          const message = `its process ended ${exit} before it began`
-          answer(mine, { error: { name: 'CallbackEnded', message, stack: null }, isUsable: false })
-          return
-        }
-        send({ type: 'call', ...call, call: mine })
+        const timer = setTimeout(hung, call.timeout_ms + killGraceMs)
+        pending = { call: mine, isBegun: false, resolve, timer }
+        if (isOver) answerGone()
+        else send({ type: 'call', ...call, call: mine })
       })
     },
     pause() {
@@ -147,7 +166,9 @@ function parseReport(text: string): CallbackReport | null {
   }
   const report = (value ?? {}) as Record<string, unknown>
   if (report.type === 'line' && isLine(report.line)) return value as CallbackReport
-  const isDone = report.type === 'done' && Number.isInteger(report.call)
+  if (!Number.isInteger(report.call)) return null
+  if (report.type === 'began') return value as CallbackReport
+  const isDone = report.type === 'done' && typeof report.is_last === 'boolean'
   return isDone && (report.error === null || isError(report.error)) ? (value as CallbackReport) : null
 }
 

@@ -44,6 +44,7 @@ export function createCallbackRunner(deps: { send: (text: string) => void }): Ca
 
   async function run(call: CallbackCall): Promise<void> {
     current = call
+    send(stringify({ type: 'began', call: call.call }))
     const { name, index, pod, timeout_ms, line = '', container = '' } = call
     const abort = new AbortController()
     const late = new TaskAbortedError(`it took longer than ${timeout_ms / 1000} s`)
@@ -60,7 +61,7 @@ export function createCallbackRunner(deps: { send: (text: string) => void }): Ca
       error = reportOf(thrown)
     }
     clearTimeout(timer)
-    done(error)
+    done(error, false)
   }
 
   async function callbackOf(
@@ -76,19 +77,19 @@ export function createCallbackRunner(deps: { send: (text: string) => void }): Ca
     throw new Error(`task '${task_id}' of Dag '${dag_id}' has no such callback when it is imported here`)
   }
 
-  function done(error: ErrorReport | null): void {
+  function done(error: ErrorReport | null, is_last: boolean): void {
     if (current === undefined) return
     printed.flush()
     const { call } = current
     current = undefined
-    send(stringify({ type: 'done', call, error }))
+    send(stringify({ type: 'done', call, error, is_last }))
   }
 
   /** Source maps lead to files beside the bundle; their author knows them by their places in the repository. */
   function reportOf(thrown: unknown): ErrorReport {
     const { error } = outcomeOf(thrown)
     const { name, message, stack } = error ?? { name: 'Error', message: String(thrown), stack: null }
-    const shown = stack && userStack(stack, dirname(attempt!.bundle_path))
+    const shown = stack && userStack(stack, dirname(attempt?.bundle_path ?? '/'))
     return { name, message: message.slice(0, maxMessage), stack: shown?.slice(0, maxMessage) ?? null }
   }
 
@@ -98,8 +99,9 @@ export function createCallbackRunner(deps: { send: (text: string) => void }): Ca
       else void run(order)
     },
     uncaught(error) {
-      if (current === undefined) write('warn', 'branchline', `an error that nothing caught: ${reportOf(error).message}`)
-      done(attempt === undefined ? null : reportOf(error))
+      const report = reportOf(error)
+      if (current !== undefined) done(report, true)
+      else write('warn', 'branchline', `an error that nothing caught: ${report.stack ?? report.message}`)
     },
   }
 }

@@ -28,5 +28,9 @@ export type CallbackOrder = { type: 'begin'; attempt: CallbackAttempt } | ({ typ
 
 export type CallbackReport =
   | { type: 'line'; line: LogLine }
-  /** @property error null: it returned */
-  | { type: 'done'; call: number; error: ErrorReport | null }
+  | { type: 'began'; call: number }
+  /**
+   * @property error null: it returned
+   * @property is_last nothing more is called in this process, which ends
+   */
+  | { type: 'done'; call: number; error: ErrorReport | null; is_last: boolean }

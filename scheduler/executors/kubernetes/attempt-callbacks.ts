@@ -169,8 +169,13 @@ export function createAttemptCallbacks(deps: {
     const key = `${name} ${index}`
     if (givenUp.has(key)) return
     try {
-      const running = await theProcess()
-      const end = await running.call({ name, index, pod, ...line, timeout_ms: limits.timeoutMs })
+      const call = { name, index, pod, ...line, timeout_ms: limits.timeoutMs }
+      let end = await (await theProcess()).call(call)
+      if (!end.wasBegun) {
+        // The process ended while it had nothing to do, by what an earlier call had left in it.
+        await endProcess()
+        end = await (await theProcess()).call(call)
+      }
       if (signal.aborted) return
       if (end.error !== null) tellError(key, name, end)
       if (!end.isUsable) await endProcess()
@@ -189,7 +194,7 @@ export function createAttemptCallbacks(deps: {
     errors.set(key, count)
     if (!isUsable) givenUp.add(key)
     if (count > maxErrorsTold) return
-    const words = !isUsable ? message : (stack ?? `${kind}: ${message}`)
+    const words = stack ?? (isUsable ? `${kind}: ${message}` : message)
     const more = !isUsable
       ? '; it is not called again for this attempt'
       : count === maxErrorsTold

@@ -12,7 +12,6 @@ import { attemptIdAnnotation, labelPrefix } from '../../../k8s/pod/pod-names.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
-import type { AttemptOrder } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
 import { setPodWaiting } from '../../database/pod-ledger.ts'
 import { attemptIdOf, readPodManifests, readPodsOf, takeUnseenPods } from '../../database/pod-rows.ts'
@@ -142,7 +141,11 @@ export function createKubernetesExecutor(deps: {
           continue
         }
         active.set(one.attemptId, one)
-        callbacks.begin(one, () => order, work.pod)
+        callbacks.begin(
+          one,
+          () => order,
+          () => work.pod,
+        )
         callbacks.call(one, 'onPodManifestCreated')
         pods.push({ active: one, manifest: work.pod })
       }
@@ -190,16 +193,15 @@ export function createKubernetesExecutor(deps: {
   }
 
   /** @param manifest of objects, or of a pod that may not have been created */
-  function follow(pod: ActivePod, order: () => AttemptOrder, manifest: string | undefined): void {
+  function follow(pod: ActivePod, manifest: string | undefined): void {
     pod.isFollowed = true
     if (isObjects(pod)) {
       objectTasks.follow(pod, JSON.parse(manifest!) as ObjectsManifest)
       return
     }
-    const made = parsed(manifest) ?? null
-    callbacks.begin(pod, order, made)
     callbacks.resume(pod)
-    if (made !== null) launcher.launch([{ active: pod, manifest: made }])
+    const made = parsed(manifest)
+    if (made !== undefined) launcher.launch([{ active: pod, manifest: made }])
     reconciler.see(pod, pod.row!)
   }
 
@@ -243,7 +245,9 @@ export function createKubernetesExecutor(deps: {
       return orphans.map(({ attempt_id, order }): Adoption => {
         const pod = pods.get(attempt_id)
         if (pod === undefined) return { attempt_id, fate: 'not_begun' }
-        return { attempt_id, fate: 'running', follow: () => follow(pod, order, manifests.get(attempt_id)) }
+        const manifest = manifests.get(attempt_id)
+        callbacks.begin(pod, order, () => parsed(manifest))
+        return { attempt_id, fate: 'running', follow: () => follow(pod, manifest) }
       })
     },
     look: () => lookPass.wake(),

@@ -26,10 +26,9 @@ const lastLookMs = 15_000
 export interface PodCallbacks {
   /**
    * From now on the attempt's callbacks are called.
-   * @param order made only where there are some
-   * @param pod as it was made, where it is known
+   * @param order asked for only where there are some, as is `made`: the pod as it is sent, where that is known
    */
-  begin(pod: ActivePod, order: () => AttemptOrder, made: V1Pod | null): void
+  begin(pod: ActivePod, order: () => AttemptOrder, made: () => V1Pod | undefined): void
   /** Another scheduler had it: what the pod has come to by then is called again. */
   resume(pod: ActivePod): void
   /** Each but once, in the order of these calls; none waits for what it does. */
@@ -124,7 +123,7 @@ export function createPodCallbacks(deps: {
         keep: (lines) => logs.add(pod, lines),
         onProcess,
       })
-      attempts.set(pod.attemptId, { callbacks, names: new Set(), pod: made })
+      attempts.set(pod.attemptId, { callbacks, names: new Set(), pod: made() ?? null })
     },
     resume(pod) {
       call(pod, 'onOperatorResuming')

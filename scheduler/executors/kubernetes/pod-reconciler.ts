@@ -15,19 +15,16 @@ import type { ActivePod } from './active-pod.ts'
 import { judgeOperator } from './judge-operator.ts'
 import { judgeTaskPod, type PodVerdict } from './judge-pod.ts'
 import type { PodCallbacks } from './pod-callbacks.ts'
-import { readPodEvents, warningOf } from './pod-events.ts'
+import { readPodEvents } from './pod-events.ts'
 import type { PodFollowers } from './pod-followers.ts'
 import type { PodLogs } from './pod-logs.ts'
 import type { PodTidier } from './pod-tidier.ts'
 import { endByClock, noteTrouble, troubleToSay } from './pod-trouble.ts'
+import { createPodWarnings } from './pod-warnings.ts'
 import type { KubernetesExecutorSettings } from './settings.ts'
 
 /** A pod whose status does not say why it does not run is looked up in the cluster's events after so long. */
 const askEventsAfterMs = 3_000
-/** And again after so long. */
-const askEventsAgainMs = 5_000
-/** So many at once, those that were asked for longest ago first: for each the API server reads all events. */
-const askEventsAtOnce = 3
 
 type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 
@@ -62,8 +59,14 @@ export function createPodReconciler(deps: {
   const { db, client, settings, logs, followers, callbacks, log } = deps
   /** Those that the clock may end, or whose end could not be made whole yet. */
   const waiting = new Set<ActivePod>()
-  /** Questions for events that are under way. */
-  let asked = 0
+  const warnings = createPodWarnings({
+    client,
+    onWarning(pod, warning) {
+      if (pod.startedAt !== null || pod.isEnding) return
+      noteTrouble(pod, warning, false)
+      setPodWaiting(db, pod.key, { reason: warning.name, message: warning.message }).catch(() => {})
+    },
+  })
 
   function see(pod: ActivePod, row: PodRow): void {
     pod.row = row
@@ -140,8 +143,7 @@ export function createPodReconciler(deps: {
       heedClock(pod, now)
       if (mayTellMore(pod, now)) toAsk.push(pod)
     }
-    toAsk.sort((a, b) => a.eventsReadAt - b.eventsReadAt)
-    for (const pod of toAsk.slice(0, askEventsAtOnce - asked)) askEvents(pod, now)
+    warnings.ask(toAsk, now)
     // Those that could not be told yet, or whose pod came after it was.
     for (const pod of pods) {
       const isTold = pod.row?.observation?.deletion_timestamp != null
@@ -167,27 +169,6 @@ export function createPodReconciler(deps: {
     }
     const verdict = endByClock(pod, settings, now)
     if (verdict !== null) void conclude(pod, verdict)
-  }
-
-  /** A volume that cannot be mounted, an address that cannot be had: only events tell. */
-  function askEvents(pod: ActivePod, now: number): void {
-    pod.eventsReadAt = now
-    asked += 1
-    readPodEvents(client, pod)
-      .then(
-        async (events) => {
-          const warning = warningOf(events)
-          if (warning === null || pod.startedAt !== null || pod.isEnding) return
-          noteTrouble(pod, warning, false)
-          await setPodWaiting(db, pod.key, { reason: warning.name, message: warning.message })
-        },
-        // The API server is away: it is asked again.
-        () => {},
-      )
-      .catch(() => {})
-      .finally(() => {
-        asked -= 1
-      })
   }
 
   async function sayEvents(pod: ActivePod): Promise<void> {
@@ -328,7 +309,7 @@ function mayTellMore(
 ): boolean {
   if (isEnding || startedAt !== null || row?.uid == null || row.state !== 'created') return false
   if (trouble !== null && eventsReadAt === 0) return false
-  return now - plannedAt >= askEventsAfterMs && now - eventsReadAt >= askEventsAgainMs
+  return now - plannedAt >= askEventsAfterMs
 }
 
 function endOf(row: PodRow | null, now: number): number {

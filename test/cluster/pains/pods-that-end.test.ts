@@ -82,6 +82,13 @@ const files = {
         process.kill(supervisor(), 'SIGKILL')
         await new Promise((done) => setTimeout(done, 10_000))
       })
+      task('killed_at_once', { retries: 0 }, async ({ log }) => {
+        await new Promise((done) => setTimeout(done, 300))
+        for (let n = 1; n <= 2000; n += 1) log.info('line ' + n)
+        await new Promise((done) => setTimeout(done, 20))
+        process.kill(supervisor(), 'SIGKILL')
+        await new Promise((done) => setTimeout(done, 10_000))
+      })
       task('init_fails', { retries: 0, podOverride: { spec: { initContainers: [
         { name: 'prepare', image: 'WORKER', imagePullPolicy: 'Never', command: ['sh', '-c', 'echo no such bucket; exit 9'],
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } } }
@@ -212,7 +219,9 @@ test('pains 25, 26 and 27: a container that ends without a result is a failure w
   for (const taskId of ['out_of_memory', 'container_out_of_memory', 'exits']) {
     expect.soft(taskLines(deployment, 'own', 'one', taskId), taskId).toContain('line 1')
   }
-  expect.soft(taskLines(deployment, 'own', 'one', 'killed')).toEqual(numberedLines(2000))
+  for (const taskId of ['killed', 'killed_at_once']) {
+    expect.soft(taskLines(deployment, 'own', 'one', taskId), taskId).toEqual(numberedLines(2000))
+  }
   for (const [taskId, { tryNumber, log, state }] of ends) {
     if (taskId !== 'exits_again') expect.soft(tryNumber, taskId).toBe(1)
     if (state === 'failed') expect.soft(log, taskId).not.toBe('')

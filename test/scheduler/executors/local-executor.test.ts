@@ -135,6 +135,7 @@ const lookAt = (...names: string[]): Orphan[] =>
     place: { dag_id: 'd', run_id: 'r', task_id: 't', map_index: -1, try_number: 1 },
     task: graph.tasks[0]!,
     log_path: join(directory, 'log'),
+    order: () => order(name).order,
   }))
 
 const finishOf = (name: string) =>
