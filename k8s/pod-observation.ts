@@ -2,6 +2,7 @@
 // with, and read by whichever scheduler has the pod's run. Keys are spelled as in JSON and SQL. Pure.
 
 import type { V1ContainerStatus, V1Pod, V1PodCondition } from '../runtime/kubernetes-types.ts'
+import { storableText } from '../runtime/storable.ts'
 import { attemptIdAnnotation } from './pod/pod-names.ts'
 
 export interface ContainerObservation {
@@ -62,8 +63,8 @@ export function observePod(pod: V1Pod, isDeleted = false): PodObservation {
     uid: metadata?.uid ?? '',
     resource_version: metadata?.resourceVersion ?? '',
     phase: (status?.phase ?? 'Pending') as PodObservation['phase'],
-    reason: status?.reason ?? null,
-    message: status?.message ?? null,
+    reason: textOf(status?.reason),
+    message: textOf(status?.message),
     node_name: pod.spec?.nodeName ?? null,
     created_at: timeText(metadata?.creationTimestamp),
     deletion_timestamp: timeText(metadata?.deletionTimestamp),
@@ -76,7 +77,12 @@ export function observePod(pod: V1Pod, isDeleted = false): PodObservation {
 }
 
 function wordsOf({ reason, message }: V1PodCondition): Words {
-  return { reason: reason ?? null, message: message ?? null }
+  return { reason: textOf(reason), message: textOf(message) }
+}
+
+/** What a task's program says may be part of it. */
+function textOf(text: string | undefined): string | null {
+  return text === undefined ? null : storableText(text)
 }
 
 /** The API server sorts statuses by name; what follows reads them by place. */
@@ -101,8 +107,8 @@ function containerObservation({
   return {
     name,
     state: terminated ? 'terminated' : running ? 'running' : 'waiting',
-    reason: terminated?.reason ?? waiting?.reason ?? null,
-    message: terminated?.message ?? waiting?.message ?? null,
+    reason: textOf(terminated?.reason ?? waiting?.reason),
+    message: textOf(terminated?.message ?? waiting?.message),
     exit_code: terminated?.exitCode ?? null,
     signal: terminated?.signal ?? null,
     started_at: timeText(terminated?.startedAt ?? running?.startedAt),

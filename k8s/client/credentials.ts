@@ -81,9 +81,17 @@ export async function openCredentials(deps: {
 
   const current = (): Credential | Promise<Credential> => {
     if (known !== undefined && clock.now() - readAt < keepMs) return known
-    reading ??= read().finally(() => {
-      reading = undefined
-    })
+    reading ??= read()
+      .catch((error: unknown) => {
+        // A file that is being replaced, a program without network: what was read last may still be good, and where it
+        // is not the server says so, which is no fault of what is asked.
+        if (known === undefined) throw error
+        readAt = clock.now()
+        return known
+      })
+      .finally(() => {
+        reading = undefined
+      })
     return reading
   }
 

@@ -46,6 +46,12 @@ const nodeReasons: ReadonlySet<string> = new Set([
   ...['UnexpectedAdmissionError', 'OutOfcpu', 'OutOfmemory', 'OutOfpods', 'OutOfephemeral-storage'],
 ])
 
+/** Of a container whose end the node did not see: it was down. */
+const unseenEndReasons: ReadonlySet<string> = new Set(['ContainerStatusUnknown', 'Unknown'])
+
+/** Of SIGKILL. */
+const killedExitCode = 137
+
 /** What became of a pod of `pod()`; the caller knows whether somebody asked for its end, and judges that first. */
 export function judgeOperatorPod(judged: JudgedOperatorPod): OperatorVerdict {
   const { observation, operator } = judged
@@ -56,8 +62,9 @@ export function judgeOperatorPod(judged: JudgedOperatorPod): OperatorVerdict {
       return end('skipped', { error: error('PodSkipped', words), exit_code: base.exit_code })
     }
     if (base.exit_code === 0) return judgeResult(judged)
-    // A node that is drained ends the container as if it had failed.
-    return failed(observation, { exit_code: base.exit_code, isInfrastructure: isByCluster(observation) })
+    // A node that is drained ends the container as if it had failed; one that was down did not see its end.
+    const isInfrastructure = isByCluster(observation) || unseenEndReasons.has(base.reason ?? '')
+    return failed(observation, { exit_code: base.exit_code, isInfrastructure })
   }
   if (observation.phase === 'Failed' || observation.phase === 'Succeeded' || observation.is_deleted) {
     const isInfrastructure =
@@ -78,7 +85,9 @@ function judgeResult({ observation, operator, finish }: JudgedOperatorPod): Oper
   if (sidecar?.state === 'terminated') {
     const why = sidecar.message?.trim() || `its sidecar ended with exit code ${sidecar.exit_code}`
     const words = `container ${observation.containers[0]!.name} ended with exit code 0, but its result was not taken: ${why}`
-    return end('failed', { error: error('XComNotTaken', words), exit_code: 0 })
+    // Killed with the pod's grace: the server was away for longer.
+    const isInfrastructure = sidecar.exit_code === killedExitCode
+    return end('failed', { error: error('XComNotTaken', words), exit_code: 0, isInfrastructure })
   }
   if (!observation.is_deleted) return { type: 'running' }
   const words = 'the pod was gone before its result was taken'

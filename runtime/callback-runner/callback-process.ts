@@ -10,6 +10,8 @@ import { readLines } from '../read-lines.ts'
 import type { ErrorReport } from '../task-runner/protocol.ts'
 import type { CallbackAttempt, CallbackCall, CallbackOrder, CallbackReport } from './protocol.ts'
 
+/** Until a process that was started takes its first call. Shorter: a machine under load loses callbacks. */
+const startMs = 60_000
 /** From a call's signal to the kill. */
 const killGraceMs = 1_000
 /** What is left in the pipes of a process that is gone is there at once. Longer: whoever waits for its end waits. */
@@ -52,7 +54,14 @@ export function startCallbackProcess(deps: {
   })
   const over = Promise.withResolvers<void>()
   let pending:
-    | { call: number; isBegun: boolean; resolve: (end: CallbackEnd) => void; timer: NodeJS.Timeout }
+    | {
+        call: number
+        timeoutMs: number
+        isBegun: boolean
+        timer: NodeJS.Timeout
+        hung: () => void
+        resolve: (end: CallbackEnd) => void
+      }
     | undefined
   let number = 0
   let isOver = false
@@ -111,8 +120,8 @@ export function startCallbackProcess(deps: {
     else if (report?.type === 'done') answer(report.call, report.error, !report.is_last)
     else if (report?.type === 'began' && pending?.call === report.call) {
       pending.isBegun = true
-      // Its own time begins; the process had as much to come so far.
-      pending.timer.refresh()
+      clearTimeout(pending.timer)
+      pending.timer = setTimeout(pending.hung, pending.timeoutMs + killGraceMs)
     }
   })
   const send = (order: CallbackOrder) => orders.write(`${JSON.stringify(order)}\n`)
@@ -125,15 +134,19 @@ export function startCallbackProcess(deps: {
       number += 1
       const mine = number
       return new Promise((resolve) => {
+        const timeoutMs = call.timeout_ms
         const hung = () => {
-          const message = `it took longer than ${call.timeout_ms / 1000} s, and was killed`
-          // Whatever held it up: another process would be held up as well.
-          if (pending?.call === mine) pending.isBegun = true
+          if (pending?.call !== mine) return
+          const message = pending.isBegun
+            ? `it took longer than ${timeoutMs / 1000} s, and was killed`
+            : `its process did not start within ${startMs / 1000} s, and was killed`
+          // Another process would be held up as well.
+          pending.isBegun = true
           answer(mine, { name: 'CallbackTimeout', message, stack: null }, false)
           killProcessGroup(pid)
         }
-        const timer = setTimeout(hung, call.timeout_ms + killGraceMs)
-        pending = { call: mine, isBegun: false, resolve, timer }
+        const timer = setTimeout(hung, startMs)
+        pending = { call: mine, timeoutMs, isBegun: false, timer, hung, resolve }
         if (isOver) answerGone()
         else send({ type: 'call', ...call, call: mine })
       })

@@ -77,7 +77,8 @@ export function storableEnd<Report extends Pick<FinishReport, 'state' | 'retryab
   return report.error === null ? report : { ...report, error: storableError(report.error) }
 }
 
-function storableError({ name, message, stack }: ErrorReport): ErrorReport {
+/** An error as Postgres can keep it. */
+export function storableError({ name, message, stack }: ErrorReport): ErrorReport {
   const text = (given: string) => storableText(given.slice(0, maxErrorText))
   return { name: text(name), message: text(message), stack: stack === null ? null : text(stack) }
 }

@@ -59,6 +59,8 @@ export async function appendAttemptLog(db: Database, append: LogAppend): Promise
     if (place === undefined) return undefined
     const { log_bytes: kept, log_file_bytes: end } = place
     const cursors = movedCursors(place, append.followed)
+    // Kept already: the answer was lost.
+    if (cursors === null) return kept
     // Beyond what is kept there is a gap that its sender must fill first.
     if (offset !== null && offset > kept) return kept
     const fresh = offset === null ? append.bytes : append.bytes.subarray(kept - offset)
@@ -113,13 +115,15 @@ interface LogPlaceRow {
   log_cursors: string
 }
 
-/** JSON text of the cursors with the append. */
-function movedCursors({ log_cursors }: LogPlaceRow, followed: LogAppend['followed']): string {
+/** JSON text of the cursors with the append; null where they have it already. */
+function movedCursors({ log_cursors }: LogPlaceRow, followed: LogAppend['followed']): string | null {
   if (followed === undefined) return log_cursors
   const cursors = JSON.parse(log_cursors) as Record<string, LogCursor>
   const { container, from, to } = followed
   const known = cursors[container]
-  if (known?.time !== from?.time || known?.count !== from?.count) throw new LogFollowedError()
+  const isAt = (place: LogCursor | null) => known?.time === place?.time && known?.count === place?.count
+  if (isAt(to)) return null
+  if (!isAt(from)) throw new LogFollowedError()
   return JSON.stringify({ ...cursors, [container]: to })
 }
 

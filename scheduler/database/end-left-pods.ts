@@ -23,6 +23,8 @@ export async function endLeftPods(
      set state = case when p.is_gone then 'deleted' else 'ended' end, ended_at = clock_timestamp(), result = null,
          waiting_reason = null, waiting_message = null,
          delete_after = case
+           -- Objects of job() and resource() stay.
+           when p.kind not in ('task', 'pod') then null
            when p.cancel_reason is not null and o.manifest is not null then
              case when o.manifest ->> 'on_kill_action' = 'delete_pod' then clock_timestamp() end
            when case coalesce(o.manifest ->> 'on_finish_action', $1)

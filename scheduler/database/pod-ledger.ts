@@ -1,5 +1,6 @@
 // What the scheduler that leases a run writes into the launch ledger about its pods: planned before they are created,
 // created when the API server has said so, waiting for a reason, told to end, ended, deleted. Each may be done again.
+import { storableText } from '../../runtime/storable.ts'
 import type { CancelReason } from '../../runtime/task-runner/protocol.ts'
 import type { Queryable } from './connection.ts'
 import { lockedPods, type PodKey, type PodKind } from './pod-rows.ts'
@@ -79,7 +80,7 @@ export async function setPodWaiting(
     `update pod set waiting_reason = $5, waiting_message = $6
      where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4
        and state in ('planned', 'created')`,
-    [...keyValues(key), waiting.reason, waiting.message],
+    [...keyValues(key), storableText(waiting.reason), storableText(waiting.message)],
   )
 }
 

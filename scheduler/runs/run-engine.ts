@@ -8,6 +8,7 @@
 
 import { attemptId, notMapped } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
+import { storableError } from '../../runtime/task-runner/parse-report.ts'
 import type { ErrorReport } from '../../runtime/task-runner/protocol.ts'
 import type { CommitRefusal } from '../database/commit-changes.ts'
 import type { Database } from '../database/connection.ts'
@@ -271,7 +272,9 @@ export function createRunEngine(deps: {
       happen(run, { type: 'attempt_started', task, tryNumber }, started)
       return
     }
-    const { state, retryable, result, error, exit_code: exitCode, end_ms: endMs } = received
+    const { state, retryable, result, exit_code: exitCode, end_ms: endMs } = received
+    // Words of others may be part of it: of the cluster, of a container.
+    const error = received.error && storableError(received.error)
     if (state === 'success' && result !== null && run.version.isInput[task]) run.results.set(task, result)
     const finished = { startMs, endMs, hostname, pid, exitCode, error, result }
     const infrastructure = received.isInfrastructure ? deps.infrastructureBudget : null

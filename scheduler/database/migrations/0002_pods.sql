@@ -119,7 +119,11 @@ create function apply_pod_events(
   p_list_age interval       -- since that list was asked for: what was created later need not be in it
 ) returns table (pod_name text, uid text)
 language plpgsql
+-- As in commit_changes(): every row is found by an index, whatever the planner knows of the table's size.
 set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
@@ -146,6 +150,15 @@ begin
   order by p.dag_run_id, p.task_id, p.map_index, p.try_number
   for update of p;
 
+  -- Joined by the key alone: by namespace and name the planner may take an index that reads all pods for each of these.
+  with c as materialized (
+    select c.*
+    from json_to_recordset(p_pods) as c (
+      dag_run_id bigint, task_id text, map_index integer, try_number integer,
+      pod_name text, uid text, resource_version text, is_gone boolean, observation json)
+    join pod l using (dag_run_id, task_id, map_index, try_number)
+    where l.namespace || '/' || l.pod_name = p_namespace || '/' || c.pod_name
+  )
   update pod p
   set uid = c.uid, observation = c.observation, observed_version = c.resource_version, is_gone = c.is_gone,
       state = case when p.state = 'planned' then 'created' when p.state = 'ended' and c.is_gone then 'deleted'
@@ -153,25 +166,22 @@ begin
       created_at = coalesce(p.created_at, clock_timestamp()),
       -- An attempt whose end is known has nobody any more who looks.
       revision = case when p.state = 'ended' then p.revision else p.revision + 1 end
-  from json_to_recordset(p_pods) as c (
-    dag_run_id bigint, task_id text, map_index integer, try_number integer,
-    pod_name text, uid text, resource_version text, is_gone boolean, observation json)
+  from c
   where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
-    and p.try_number = c.try_number and p.namespace = p_namespace and p.pod_name = c.pod_name
-    and p.state <> 'deleted' and (p.uid is null or p.uid = c.uid)
+    and p.try_number = c.try_number and p.state <> 'deleted' and (p.uid is null or p.uid = c.uid)
     and (p.observed_version is distinct from c.resource_version or p.is_gone <> c.is_gone);
   get diagnostics changed = row_count;
 
   if p_listed is not null then
     perform 1 from pod p
-    where p.namespace = p_namespace and p.state in ('created', 'ended') and not p.is_gone
+    where p.namespace = p_namespace and p.kind in ('task', 'pod') and p.state in ('created', 'ended') and not p.is_gone
       and p.created_at < clock_timestamp() - p_list_age and p.uid <> all (p_listed)
     order by p.dag_run_id, p.task_id, p.map_index, p.try_number
     for update;
     update pod p
     set is_gone = true, state = case when p.state = 'ended' then 'deleted' else p.state end,
         revision = case when p.state = 'ended' then p.revision else p.revision + 1 end
-    where p.namespace = p_namespace and p.state in ('created', 'ended') and not p.is_gone
+    where p.namespace = p_namespace and p.kind in ('task', 'pod') and p.state in ('created', 'ended') and not p.is_gone
       and p.created_at < clock_timestamp() - p_list_age and p.uid <> all (p_listed);
     get diagnostics lost = row_count;
   end if;
@@ -184,11 +194,9 @@ begin
     from json_to_recordset(p_pods) as c (
       dag_run_id bigint, task_id text, map_index integer, try_number integer,
       pod_name text, uid text, is_gone boolean)
-    where not c.is_gone and not exists (
-      select 1 from pod p
-      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
-        and p.try_number = c.try_number and p.namespace = p_namespace and p.pod_name = c.pod_name
-        and p.state <> 'deleted' and (p.uid is null or p.uid = c.uid));
+    left join pod p using (dag_run_id, task_id, map_index, try_number)
+    where not c.is_gone and (p.state is null or p.state = 'deleted' or p.namespace <> p_namespace
+      or p.pod_name <> c.pod_name or (p.uid is not null and p.uid <> c.uid));
 end $$;
 
 -- As before, but that max_tries may change when an attempt ends, and infrastructure_retries goes with it.

@@ -42,6 +42,8 @@ export interface ActivePod {
   /** When the cluster's events were asked last why it does not run. */
   eventsReadAt: number
   cancelReason: CancelReason | null
+  /** Before this time it is not told to end once more. Milliseconds since the epoch. */
+  tellAgainAt: number
   /** Its end is being found out, or is reported. */
   isEnding: boolean
 }
@@ -71,6 +73,7 @@ export function activePod(pod: {
     trouble: null,
     eventsReadAt: 0,
     cancelReason: row?.cancel_reason ?? null,
+    tellAgainAt: 0,
     isEnding: false,
   }
 }

@@ -38,7 +38,7 @@ export interface AttemptCallbacks {
   /** @param pod as it is to be told; it must not reject */
   call(name: PodCallbackName, pod: Promise<V1Pod | null>): void
   /** Lines for progressCallback. */
-  lines(pod: V1Pod | null, container: string, lines: readonly string[]): void
+  lines(pod: V1Pod | null, container: string, lines: readonly { text: string }[]): void
   /** No more lines come: those that wait have one time limit in all. */
   endLines(): void
   /**
@@ -250,7 +250,7 @@ export function createAttemptCallbacks(deps: {
     },
     lines(pod, container, lines) {
       if (!names.includes('progressCallback')) return
-      for (const line of lines) {
+      for (const { text: line } of lines) {
         if (waitingLines >= maxWaitingLines) {
           droppedLines += 1
           continue

@@ -50,6 +50,15 @@ const infrastructureReasons = new Set([
 /** Fatal reasons that are the cluster's fault, or a registry's, and not the configuration's. */
 const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'ImageInspectError', 'RegistryUnavailable'])
 
+/**
+ * From the time by which a node should have ended a pod until the node counts as lost. Shorter: one that is busy is taken
+ * for lost, and what runs there overlaps with the next attempt.
+ */
+const nodeSilenceMs = 60_000
+
+/** Of a container whose end the node did not see: it was down. */
+const unseenEndReasons: ReadonlySet<string> = new Set(['ContainerStatusUnknown', 'Unknown'])
+
 /** Of SIGKILL and SIGTERM. */
 const killedExitCodes: ReadonlySet<number> = new Set([137, 143])
 
@@ -94,6 +103,24 @@ function pending(observation: PodObservation, fatalReasons: readonly string[]): 
   const reason = waiting.reason!
   const words = wordsOf(reason, `container ${waiting.name}: ${waiting.message ?? reason}`)
   return { type: 'pending', words, isFatal: fatalReasons.includes(reason) }
+}
+
+/**
+ * Nobody answers for the pod's end any more: its node should have ended it, and has not said so for a minute. Null
+ * where that is not so. What may still run there is heard by nobody.
+ */
+export function endedWithNode(pod: JudgedPod, nowMs: number): Extract<PodVerdict, { type: 'ended' }> | null {
+  const deadline = pod.observation?.deletion_timestamp
+  if (deadline == null || nowMs < Date.parse(deadline) + nodeSilenceMs) return null
+  const node = pod.observation?.node_name ?? 'its node'
+  const message = `${node} was to end the pod by ${deadline}, and has not said that it did`
+  const words = pod.cancel_reason === null ? wordsOf('NodeLost', message) : cancelledWords(pod.cancel_reason)
+  return {
+    type: 'ended',
+    outcome: failed(words),
+    isInfrastructure: pod.cancel_reason === null,
+    hasUnsentLog: false,
+  }
 }
 
 /** An end that was waited for in vain. */
@@ -189,6 +216,9 @@ function endedWithoutRecord(
       wordsOf('NoResult', 'the container ended with exit code 0, but the task never said how it ended'),
       false,
     )
+  }
+  if (base.reason !== null && unseenEndReasons.has(base.reason)) {
+    return end(wordsOf(base.reason, 'the node was down, and did not see how the container ended'), true)
   }
   // Killed before the task's code ran: not its doing.
   const isBeforeStart =

@@ -8,10 +8,10 @@
 // What happens to a pod reaches this executor as rows that changed (`look`): written by whichever scheduler holds
 // the namespace's watch, and by the servers that the attempts report to.
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
-import { attemptIdAnnotation, labelPrefix } from '../../../k8s/pod/pod-names.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
+import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
 import { setPodWaiting } from '../../database/pod-ledger.ts'
 import { attemptIdOf, readPodManifests, readPodsOf, takeUnseenPods } from '../../database/pod-rows.ts'
@@ -21,6 +21,7 @@ import { type ActivePod, activePod } from './active-pod.ts'
 import type { ObjectsManifest } from './build-objects.ts'
 import type { BuildPod } from './build-pod.ts'
 import { createObjectTasks } from './object-tasks.ts'
+import { whosePod } from './own-pod.ts'
 import { createPodCallbacks } from './pod-callbacks.ts'
 import { createPodFollowers } from './pod-followers.ts'
 import { createPodLauncher, type LaunchedPod } from './pod-launcher.ts'
@@ -77,6 +78,7 @@ export function createKubernetesExecutor(deps: {
   const tidier = createPodTidier({
     db,
     client,
+    deploymentId,
     keep: settings.keep,
     deleteDelayMs: settings.deleteDelayMs,
     committedUntil: deps.committedUntil,
@@ -86,6 +88,7 @@ export function createKubernetesExecutor(deps: {
   const reconciler = createPodReconciler({
     db,
     client,
+    deploymentId,
     settings,
     logs,
     followers,
@@ -93,18 +96,17 @@ export function createKubernetesExecutor(deps: {
     tidier,
     manifestOf: async (pod) => parsed((await readPodManifests(db, [pod.key])).get(pod.attemptId)),
     onReport,
-    onEnded: (pod) => active.delete(pod.attemptId),
+    onEnded(pod) {
+      active.delete(pod.attemptId)
+      launcher.settle(pod.attemptId)
+    },
     log,
   })
   const launcher = createPodLauncher({
     ...settings,
     client,
     mayCreate: deps.mayCreate,
-    whose: (existing, { active: pod }) => {
-      const annotations = existing.metadata?.annotations ?? {}
-      if (annotations[`${labelPrefix}deployment_id`] !== deploymentId) return 'unknown'
-      return annotations[attemptIdAnnotation] === pod.attemptId ? 'its own' : "another attempt's"
-    },
+    whose: (existing, { active: pod }) => whosePod(existing, deploymentId, pod.attemptId),
     onCreated(pod, uid) {
       tidier.created(pod.key, uid)
       callbacks.call(pod, 'onPodCreation')
@@ -151,6 +153,7 @@ export function createKubernetesExecutor(deps: {
       }
       launcher.launch(pods)
     },
+    onCancelled: cancel,
     onReport,
     log,
   })
@@ -169,7 +172,9 @@ export function createKubernetesExecutor(deps: {
       mayHaveMissed = false
       for (const row of taken) {
         const pod = active.get(attemptIdOf(row))
-        if (pod) reconciler.see(pod, row)
+        if (pod === undefined) continue
+        if (row.uid !== null) launcher.settle(pod.attemptId)
+        reconciler.see(pod, row)
       }
       return isAll ? [] : taken
     })
@@ -192,6 +197,18 @@ export function createKubernetesExecutor(deps: {
     tidier.tick()
   }
 
+  function cancel(attemptId: string, reason: CancelReason): void {
+    if (planner.withdraw(attemptId, reason) || objectTasks.cancel(attemptId, reason)) return
+    const pod = active.get(attemptId)
+    if (!pod || pod.cancelReason !== null) return
+    pod.cancelReason = reason
+    if (launcher.withdraw(attemptId)) void reconciler.end(pod, reason)
+    else {
+      const message = `ended before it began: ${reason}`
+      void reconciler.refuse(pod, { name: 'AttemptCancelled', message, stack: null })
+    }
+  }
+
   /** @param manifest of objects, or of a pod that may not have been created */
   function follow(pod: ActivePod, manifest: string | undefined): void {
     pod.isFollowed = true
@@ -201,7 +218,7 @@ export function createKubernetesExecutor(deps: {
     }
     callbacks.resume(pod)
     const made = parsed(manifest)
-    if (made !== undefined) launcher.launch([{ active: pod, manifest: made }])
+    if (made !== undefined) launcher.launch([{ active: pod, manifest: made }], { mayExist: true })
     reconciler.see(pod, pod.row!)
   }
 
@@ -212,17 +229,7 @@ export function createKubernetesExecutor(deps: {
       tick = setInterval(onTick, tickMs)
     },
     dispatch: (orders) => planner.plan(orders),
-    cancel(attemptId, reason) {
-      if (planner.withdraw(attemptId, reason) || objectTasks.cancel(attemptId, reason)) return
-      const pod = active.get(attemptId)
-      if (!pod || pod.cancelReason !== null) return
-      pod.cancelReason = reason
-      if (launcher.withdraw(attemptId)) void reconciler.end(pod, reason)
-      else {
-        const message = `ended before it began: ${reason}`
-        void reconciler.refuse(pod, { name: 'AttemptCancelled', message, stack: null })
-      }
-    },
+    cancel,
     async adopt(_schedulerId, orphans) {
       // A look in between would mark rows as seen that are nobody's yet.
       const pods = await inTurn(async () => {

@@ -126,11 +126,21 @@ export function createObjectTasks(deps: {
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
       const existing = await client.readObject(referenceOf(object))
-      const annotations = existing?.metadata.annotations as Record<string, string> | undefined
-      if (annotations?.[attemptIdAnnotation] !== active.attemptId) {
+      if (existing === undefined || !isOwn(existing, active)) {
         throw new ObjectTaskError('AlreadyExists', messageOf(error))
       }
     }
+  }
+
+  /** Where the attempt has not made it, somebody else's may have its name. */
+  async function deleteOwn(active: ActivePod, object: KubernetesObject): Promise<void> {
+    const existing = await client.readObject(referenceOf(object))
+    if (existing === undefined || !isOwn(existing, active)) return
+    const { uid } = existing.metadata
+    await client.deleteObject(referenceOf(object), {
+      propagation: 'Background',
+      ...(uid === undefined ? {} : { uid }),
+    })
   }
 
   async function judge({ kind, action, objects, ...conditions }: ObjectsManifest): Promise<ObjectVerdict> {
@@ -167,7 +177,7 @@ export function createObjectTasks(deps: {
       hostname: active.podName,
       pid: null,
     })
-    deps.tidier.ended(active.key, false)
+    deps.tidier.ended(active.key, 'kept')
   }
 
   /** A job's pods end with it; other objects may be of use to somebody, and stay. */
@@ -175,9 +185,7 @@ export function createObjectTasks(deps: {
     const { active, manifest } = task
     await setPodCancelReason(db, active.key, reason)
     if (manifest.kind === 'job') {
-      for (const object of manifest.objects) {
-        await client.deleteObject(referenceOf(object), { propagation: 'Background' })
-      }
+      for (const object of manifest.objects) await deleteOwn(active, object)
     }
     const message = `it was ended: ${reason}`
     await conclude(task, { state: 'failed', error: { name: 'AttemptKilled', message, stack: null } })
@@ -233,6 +241,10 @@ class ObjectTaskError extends Error {
     super(message)
     this.reason = reason
   }
+}
+
+function isOwn({ metadata }: KubernetesObject, { attemptId }: ActivePod): boolean {
+  return (metadata.annotations as Record<string, string> | undefined)?.[attemptIdAnnotation] === attemptId
 }
 
 function referenceOf({ apiVersion, kind, metadata }: KubernetesObject): ObjectReference {

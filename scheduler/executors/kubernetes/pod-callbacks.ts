@@ -34,7 +34,7 @@ export interface PodCallbacks {
   /** Each but once, in the order of these calls; none waits for what it does. */
   call(pod: ActivePod, name: PodCallbackName): void
   /** Lines that are in the attempt's log now. */
-  lines(pod: ActivePod, container: string, lines: readonly string[]): void
+  lines(pod: ActivePod, container: string, lines: readonly { text: string }[]): void
   /**
    * The pod has ended: its last callbacks are called before this resolves.
    * @throws where this part is stopped before

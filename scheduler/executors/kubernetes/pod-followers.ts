@@ -3,7 +3,7 @@
 // that takes over goes on there, and one that was only paused finds that somebody has, and stops.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
-import { followPodLog, type LogBatch } from '../../../k8s/pod-log.ts'
+import { followPodLog, type LogBatch, readPodLogRest } from '../../../k8s/pod-log.ts'
 import { DatabaseUnavailableError, messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import { appendAttemptLog, LogFollowedError } from '../../database/append-attempt-log.ts'
@@ -22,8 +22,11 @@ export interface PodFollowers {
     containers: readonly string[],
     textOf: (container: string, line: string) => string,
   ): void
-  /** Resolves when all that its containers wrote is kept; they must have ended. */
-  finished(pod: ActivePod): Promise<void>
+  /**
+   * Resolves when all that its containers wrote is kept; those that have not ended, up to now.
+   * @param hasTerminated by the container's name
+   */
+  finished(pod: ActivePod, hasTerminated: (container: string) => boolean): Promise<void>
   stop(): Promise<void>
 }
 
@@ -33,32 +36,44 @@ export function createPodFollowers(deps: {
   logsDir: string
   logs: PodLogs
   /** They are in the attempt's log. */
-  onLines: (pod: ActivePod, container: string, lines: readonly string[]) => void
+  onLines: (pod: ActivePod, container: string, lines: LogBatch['lines']) => void
   log: Logger
 }): PodFollowers {
   const { db, client, logsDir, logs, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
-  const followed = new Map<string, Map<string, Promise<void>>>()
-  const free: (() => void)[] = []
+  const followed = new Map<string, Map<string, Follower>>()
+  const waiting: Follower[] = []
   let room = maxFollowed
 
-  async function inRoom(work: () => Promise<void>): Promise<void> {
-    if (room > 0) room -= 1
-    else await new Promise<void>((resolve) => free.push(resolve))
-    try {
-      if (!signal.aborted) await work()
-    } finally {
-      const next = free.shift()
-      if (next) next()
-      else room += 1
+  function begin(work: (cut: AbortSignal) => Promise<void>): Follower {
+    const started = Promise.withResolvers<void>()
+    const cut = new AbortController()
+    const follower: Follower = {
+      start: started.resolve,
+      cut: () => cut.abort(new Error('the attempt has ended')),
+      done: started.promise.then(() => (signal.aborted ? undefined : work(cut.signal))),
     }
+    if (room > 0) giveRoom(follower)
+    else waiting.push(follower)
+    return follower
+  }
+
+  function giveRoom(follower: Follower): void {
+    room -= 1
+    follower.start()
+    void follower.done.finally(() => {
+      room += 1
+      const next = waiting.shift()
+      if (next) giveRoom(next)
+    })
   }
 
   async function followOne(
     pod: ActivePod,
     container: string,
     textOf: (container: string, line: string) => string,
+    cut: AbortSignal,
   ): Promise<void> {
     let cursor = pod.row?.log_cursors[container] ?? null
     const keep = async ({ lines, cursor: to, hasGap }: LogBatch): Promise<void> => {
@@ -81,19 +96,16 @@ export function createPodFollowers(deps: {
       const append = { key: pod.key, logsDir, bytes, offset: null, followed: { container, from: cursor, to } }
       await whileAway(() => appendAttemptLog(db, append), signal)
       cursor = to
-      const written = lines.map(({ text }) => text)
-      deps.onLines(pod, container, written)
+      deps.onLines(pod, container, lines)
     }
+    const { namespace, podName } = pod
+    const reading = { client, namespace, pod: podName, container, onLines: keep }
     try {
-      const end = await followPodLog({
-        client,
-        namespace: pod.namespace,
-        pod: pod.podName,
-        container,
-        cursor,
-        onLines: keep,
-        signal,
-        log,
+      const following = { ...reading, cursor, signal: AbortSignal.any([signal, cut]), log }
+      const end = await followPodLog(following).catch((error: unknown) => {
+        if (!cut.aborted || signal.aborted) throw error
+        // It goes on, and the attempt does not: what there is by now.
+        return readPodLogRest({ ...reading, cursor, signal })
       })
       if (end.fault !== null)
         await logs.say(pod, 'warn', `the log of container ${container} is cut off: ${end.fault}`)
@@ -107,27 +119,42 @@ export function createPodFollowers(deps: {
 
   return {
     follow(pod, containers, textOf) {
-      const ofPod = followed.get(pod.attemptId) ?? new Map<string, Promise<void>>()
+      const ofPod = followed.get(pod.attemptId) ?? new Map<string, Follower>()
       followed.set(pod.attemptId, ofPod)
       for (const container of containers) {
-        if (!ofPod.has(container))
-          ofPod.set(
-            container,
-            inRoom(() => followOne(pod, container, textOf)),
-          )
+        if (ofPod.has(container)) continue
+        ofPod.set(
+          container,
+          begin((cut) => followOne(pod, container, textOf, cut)),
+        )
       }
     },
-    async finished({ attemptId }) {
-      await Promise.all(followed.get(attemptId)?.values() ?? [])
+    async finished({ attemptId }, hasTerminated) {
+      for (const [container, follower] of followed.get(attemptId) ?? []) {
+        // Without room: the end is worth a connection more.
+        follower.start()
+        if (!hasTerminated(container)) follower.cut()
+      }
+      await Promise.all([...(followed.get(attemptId)?.values() ?? [])].map(({ done }) => done))
       signal.throwIfAborted()
       followed.delete(attemptId)
     },
     async stop() {
       stopping.abort(new Error('the scheduler stops'))
-      for (const resolve of free) resolve()
-      await Promise.all([...followed.values()].flatMap((ofPod) => [...ofPod.values()]))
+      const all = [...followed.values()].flatMap((ofPod) => [...ofPod.values()])
+      for (const follower of all) follower.start()
+      await Promise.all(all.map(({ done }) => done))
     },
   }
+}
+
+/** The reading of one container's log. */
+interface Follower {
+  /** Lets it begin; once is enough. */
+  start(): void
+  /** Lets it end with what there is by now. */
+  cut(): void
+  done: Promise<void>
 }
 
 async function whileAway<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {

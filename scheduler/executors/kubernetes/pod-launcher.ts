@@ -8,6 +8,7 @@ import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { isAlreadyExists, pushBackOf } from '../../../k8s/kubernetes-error.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { ActivePod } from './active-pod.ts'
+import type { Whose } from './own-pod.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 /** Between two tries of a pod that is pushed back, where the server names no time: doubled from the first to the last. */
@@ -20,12 +21,15 @@ export interface LaunchedPod {
 }
 
 export interface PodLauncher {
-  launch(pods: readonly LaunchedPod[]): void
+  /** @param options.mayExist an earlier scheduler may have sent them already */
+  launch(pods: readonly LaunchedPod[], options?: { mayExist: boolean }): void
   /**
    * Sends it no more.
    * @returns false where it was never sent; true where it may exist: one that is under way is still answered for
    */
   withdraw(attemptId: string): boolean
+  /** It is there, or its attempt is over: it is not sent again, whatever the answer that is waited for. */
+  settle(attemptId: string): void
   /** How many wait or are under way. */
   size(): number
   /** Sends nothing more; resolves when no answer is waited for. */
@@ -36,6 +40,8 @@ interface Queued extends LaunchedPod {
   sequence: number
   tries: number
   isWithdrawn: boolean
+  /** Nobody waits for an answer any more. */
+  isSettled: boolean
   isSent: boolean
 }
 
@@ -49,7 +55,7 @@ export function createPodLauncher(deps: {
   rate: number
   burst: number
   mayCreate: () => boolean
-  whose: (existing: V1Pod, pod: LaunchedPod) => 'its own' | "another attempt's" | 'unknown'
+  whose: (existing: V1Pod, pod: LaunchedPod) => Whose
   onCreated: (active: ActivePod, uid: string) => void
   onPushedBack: (active: ActivePod, words: { reason: string; message: string }) => void
   onRefused: (active: ActivePod, error: unknown) => void
@@ -78,7 +84,7 @@ export function createPodLauncher(deps: {
         return
       }
       const next = queue.pop()!
-      if (next.isWithdrawn) continue
+      if (next.isWithdrawn || next.isSettled) continue
       const work = send(next).finally(() => {
         underWay.delete(work)
         fill()
@@ -95,6 +101,7 @@ export function createPodLauncher(deps: {
       forget(pod)
       deps.onCreated(active, metadata!.uid!)
     } catch (error) {
+      if (pod.isSettled) return
       if (isAlreadyExists(error)) await found(pod, error)
       else failed(pod, error)
     }
@@ -124,6 +131,7 @@ export function createPodLauncher(deps: {
   }
 
   function failed(pod: Queued, error: unknown): void {
+    if (pod.isSettled) return
     const pushBack = pushBackOf(error)
     if (pushBack === null) {
       forget(pod)
@@ -149,7 +157,7 @@ export function createPodLauncher(deps: {
   function again(pod: Queued, waitMs: number): void {
     void delay(waitMs, undefined, { signal: stopping.signal }).then(
       () => {
-        if (pod.isWithdrawn) return
+        if (pod.isWithdrawn || pod.isSettled) return
         queue.push(pod)
         fill()
       },
@@ -162,11 +170,19 @@ export function createPodLauncher(deps: {
   }
 
   return {
-    launch(pods) {
+    launch(pods, { mayExist } = { mayExist: false }) {
       for (const { active, manifest } of pods) {
         if (queued.has(active.attemptId)) continue
         sequence += 1
-        const pod = { active, manifest, sequence, tries: 0, isWithdrawn: false, isSent: false }
+        const pod = {
+          active,
+          manifest,
+          sequence,
+          tries: 0,
+          isWithdrawn: false,
+          isSettled: false,
+          isSent: mayExist,
+        }
         queued.set(active.attemptId, pod)
         queue.push(pod)
       }
@@ -179,6 +195,12 @@ export function createPodLauncher(deps: {
       pod.isWithdrawn = true
       forget(pod)
       return pod.isSent
+    },
+    settle(attemptId) {
+      const pod = queued.get(attemptId)
+      if (pod === undefined) return
+      pod.isSettled = true
+      forget(pod)
     },
     size: () => queued.size,
     async stop() {

@@ -26,10 +26,13 @@ export interface PodLogs {
   fetchRest(pod: ActivePod): Promise<void>
 }
 
-/** Below this a node has all of the output. */
-const certainlyKeptBytes = 8 * 1024 * 1024
-/** Of the kept log, for the last line that the node has too. */
-const tailBytes = 64 * 1024
+/** Output that is this long may be the end of a longer one: with the runtime's words a file of 10 MiB has less in it. */
+const maybeRotatedBytes = 4 * 1024 * 1024
+/** Of the kept log, at its begin and its end, for a line that the node has too. */
+const edgeBytes = 64 * 1024
+/** Lines that are looked for together. */
+const alikeLines = 20
+const newline = 0x0a
 
 export function createPodLogs(deps: { db: Database; client: KubernetesClient; logsDir: string }): PodLogs {
   const { db, client, logsDir } = deps
@@ -53,20 +56,21 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
     // Tells how much is kept by now.
     const kept = (await append(0, Buffer.alloc(0))) ?? 0
     try {
-      const output = client.podLog(namespace, podName, { container: baseContainer })
-      if (kept < certainlyKeptBytes) {
-        let offset = 0
-        for await (const bytes of output) {
-          await append(offset, bytes)
-          offset += bytes.length
-        }
+      const path = attemptLogPath(logsDir, pod.place)
+      const chunks: Buffer[] = []
+      for await (const bytes of client.podLog(namespace, podName, { container: baseContainer }))
+        chunks.push(bytes)
+      const output = Buffer.concat(chunks)
+      const isWhole = kept === 0 ? output.length < maybeRotatedBytes : await beginsAlike(output, path)
+      if (isWhole) {
+        await append(0, output)
         return
       }
-      const chunks: Buffer[] = []
-      for await (const bytes of output) chunks.push(bytes)
-      const rest = await restOf(Buffer.concat(chunks), attemptLogPath(logsDir, pod.place))
-      if (!rest.isNext) await say(pod, 'warn', 'lines may be missing here: the node had dropped them already')
-      await append(kept, rest.bytes)
+      const rest = kept === 0 ? null : await restOf(output, path)
+      if (rest === null) {
+        await say(pod, 'warn', 'lines may be missing here: the node had dropped them already')
+      }
+      await append(kept, rest ?? output)
     } catch (error) {
       if (!isLost(error)) throw error
       await say(pod, 'warn', `the last lines of the container may be missing: ${(error as Error).message}`)
@@ -81,23 +85,43 @@ function isLost(error: unknown): boolean {
   return isNotFound(error) || (error instanceof KubernetesError && error.status === 400)
 }
 
-/** What comes after the last line of the file at `path` that `output` has; all of it where it has none. */
-async function restOf(output: Buffer, path: string): Promise<{ bytes: Buffer; isNext: boolean }> {
-  for (const line of (await lastLines(path)).reverse()) {
-    const at = output.lastIndexOf(line)
-    if (at >= 0) return { bytes: output.subarray(at + line.length), isNext: true }
+/** Whether the node still has the first line of what is kept: then it has everything. */
+async function beginsAlike(output: Buffer, path: string): Promise<boolean> {
+  const firstLine = output.subarray(0, output.indexOf(newline) + 1)
+  await using file = await open(path, 'r')
+  const head = Buffer.alloc(edgeBytes)
+  const { bytesRead } = await file.read(head, 0, edgeBytes, 0)
+  return firstLine.length > 0 && head.subarray(0, bytesRead).includes(firstLine)
+}
+
+/**
+ * What comes in `output` after the last of the kept lines; null where it has none of them. Lines may be alike, so the
+ * last ones are looked for together, and alone only where others stand between them.
+ */
+async function restOf(output: Buffer, path: string): Promise<Buffer | null> {
+  const lines = await lastLines(path)
+  for (let end = lines.length; end > 0; end -= 1) {
+    for (const begin of [Math.max(0, end - alikeLines), end - 1]) {
+      const known = Buffer.concat(lines.slice(begin, end))
+      const at = output.lastIndexOf(known)
+      if (at >= 0) return output.subarray(at + known.length)
+    }
   }
-  return { bytes: output, isNext: false }
+  return null
 }
 
 /** Whole lines with their line breaks. */
 async function lastLines(path: string): Promise<Buffer[]> {
   await using file = await open(path, 'r')
   const { size } = await file.stat()
-  const tail = Buffer.alloc(Math.min(size, tailBytes))
+  const tail = Buffer.alloc(Math.min(size, edgeBytes))
   await file.read(tail, 0, tail.length, size - tail.length)
   const lines: Buffer[] = []
-  for (let from = 0, end = tail.indexOf(10); end >= 0; from = end + 1, end = tail.indexOf(10, from)) {
+  for (
+    let from = 0, end = tail.indexOf(newline);
+    end >= 0;
+    from = end + 1, end = tail.indexOf(newline, from)
+  ) {
     lines.push(tail.subarray(from, end + 1))
   }
   return lines.length > 1 ? lines.slice(1) : lines

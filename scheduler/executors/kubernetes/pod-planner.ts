@@ -24,7 +24,7 @@ export interface PlannedWork {
 
 export interface PodPlanner {
   plan(orders: readonly DispatchOrder[]): void
-  /** @returns whether it was not planned yet: it is reported as ended, and will not be */
+  /** @returns whether it was not planned yet: its end is seen to */
   withdraw(attemptId: string, reason: CancelReason): boolean
   /** Tries again what could not be planned. */
   tick(): void
@@ -40,30 +40,55 @@ export function createPodPlanner(deps: {
   logs: PodLogs
   /** They are in the ledger. */
   onPlanned: (planned: PlannedWork[]) => void
+  /** It was cancelled while it was planned. */
+  onCancelled: (attemptId: string, reason: CancelReason) => void
   onReport: (report: ExecutorReport) => void
   log: Logger
 }): PodPlanner {
   const { db, schedulerId, log } = deps
   const waiting = new Map<string, DispatchOrder>()
+  /** Those that are being written into the ledger; those of them that were cancelled meanwhile have a reason. */
+  const underWay = new Map<string, { cancelReason: CancelReason | null }>()
   let isStopping = false
 
   const pass = createPass('plan-pods', log, async () => {
     while (waiting.size > 0 && !isStopping) {
       const orders = [...waiting.values()].slice(0, planAtOnce)
       const built = (await Promise.all(orders.map(buildOne))).filter((one) => one !== null)
-      // From here on it is no more to be withdrawn here, but where it is handed on to.
-      const planned = built.filter(({ launched }) => waiting.has(launched.active.attemptId))
-      const rows = planned.map(({ row }) => row)
-      for (const { launched } of planned) waiting.delete(launched.active.attemptId)
+      const planned = built.filter(({ launched }) => waiting.delete(launched.active.attemptId))
+      for (const { launched } of planned) underWay.set(launched.active.attemptId, { cancelReason: null })
       try {
-        await planPods(db, schedulerId, rows)
+        await planPods(
+          db,
+          schedulerId,
+          planned.map(({ row }) => row),
+        )
       } catch (error) {
-        for (const { launched, dispatch } of planned) waiting.set(launched.active.attemptId, dispatch)
+        for (const { launched, dispatch } of planned) putBack(launched.active.attemptId, dispatch)
         throw error
       }
       deps.onPlanned(planned.map(({ launched }) => launched))
+      for (const { launched } of planned) {
+        const { attemptId } = launched.active
+        const reason = underWay.get(attemptId)?.cancelReason ?? null
+        underWay.delete(attemptId)
+        if (reason !== null) deps.onCancelled(attemptId, reason)
+      }
     }
   })
+
+  /** It may or may not be in the ledger by now; either way it is planned again, or ends. */
+  function putBack(attemptId: string, dispatch: DispatchOrder): void {
+    const reason = underWay.get(attemptId)?.cancelReason ?? null
+    underWay.delete(attemptId)
+    if (reason === null) waiting.set(attemptId, dispatch)
+    else endUnplanned(dispatch, reason)
+  }
+
+  function endUnplanned({ order }: DispatchOrder, reason: CancelReason): void {
+    const message = `ended before it began: ${reason}`
+    deps.onReport(endedWithoutRunner(order, { name: 'AttemptCancelled', message, stack: null }))
+  }
 
   /** @returns null where no pod can be made of it: then its end is reported */
   async function buildOne(
@@ -100,12 +125,15 @@ export function createPodPlanner(deps: {
       pass.wake()
     },
     withdraw(attemptId, reason) {
+      const planning = underWay.get(attemptId)
+      if (planning !== undefined) {
+        planning.cancelReason ??= reason
+        return true
+      }
       const dispatch = waiting.get(attemptId)
       if (dispatch === undefined) return false
       waiting.delete(attemptId)
-      const message = `ended before it began: ${reason}`
-      const words = { name: 'AttemptCancelled', message, stack: null }
-      deps.onReport(endedWithoutRunner(dispatch.order, words))
+      endUnplanned(dispatch, reason)
       return true
     },
     tick() {

@@ -3,6 +3,7 @@
 // the pod given to whoever tidies up. Whatever fails on the way is left, and judged again at the next tick.
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { followedContainers, isDeletedAtEnd, logLineText } from '../../../k8s/operators/operator-logs.ts'
+import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
@@ -13,18 +14,24 @@ import type { PodRow } from '../../database/pod-rows.ts'
 import type { ExecutorReport } from '../executor.ts'
 import type { ActivePod } from './active-pod.ts'
 import { judgeOperator } from './judge-operator.ts'
-import { judgeTaskPod, type PodVerdict } from './judge-pod.ts'
+import { endedWithNode, judgeTaskPod, type PodVerdict } from './judge-pod.ts'
+import { deleteOwnPod } from './own-pod.ts'
 import type { PodCallbacks } from './pod-callbacks.ts'
 import { readPodEvents } from './pod-events.ts'
 import type { PodFollowers } from './pod-followers.ts'
 import type { PodLogs } from './pod-logs.ts'
-import type { PodTidier } from './pod-tidier.ts'
+import type { PodFate, PodTidier } from './pod-tidier.ts'
 import { endByClock, noteTrouble, troubleToSay } from './pod-trouble.ts'
 import { createPodWarnings } from './pod-warnings.ts'
 import type { KubernetesExecutorSettings } from './settings.ts'
 
 /** A pod whose status does not say why it does not run is looked up in the cluster's events after so long. */
 const askEventsAfterMs = 3_000
+
+/** Pods that are told to end at once; further ones wait for the next tick. */
+const tellAtOnce = 32
+/** A pod that does not show that it was told is told again after so long. */
+const tellAgainMs = 5_000
 
 type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 
@@ -45,6 +52,7 @@ export interface PodReconciler {
 export function createPodReconciler(deps: {
   db: Database
   client: KubernetesClient
+  deploymentId: string
   settings: KubernetesExecutorSettings
   logs: PodLogs
   followers: PodFollowers
@@ -59,6 +67,8 @@ export function createPodReconciler(deps: {
   const { db, client, settings, logs, followers, callbacks, log } = deps
   /** Those that the clock may end, or whose end could not be made whole yet. */
   const waiting = new Set<ActivePod>()
+  /** Those whose pods are being told to end. */
+  const telling = new Set<ActivePod>()
   const warnings = createPodWarnings({
     client,
     onWarning(pod, warning) {
@@ -107,10 +117,18 @@ export function createPodReconciler(deps: {
       void conclude(pod, verdict)
       return
     }
+    const lost = endedWithNode(row, Date.now())
+    if (lost !== null) {
+      void conclude(pod, lost)
+      return
+    }
+    // The clock tells whether a node that should end it is still there.
+    if (row.observation?.deletion_timestamp != null) waiting.add(pod)
     if (verdict.type === 'running') {
       pod.trouble = null
       follow(pod)
-      if (pod.executionTimeoutMs === null || operator === null) waiting.delete(pod)
+      const hasClock = pod.executionTimeoutMs !== null && operator !== null
+      if (!hasClock && row.observation?.deletion_timestamp == null) waiting.delete(pod)
       else waiting.add(pod)
       return
     }
@@ -212,9 +230,9 @@ export function createPodReconciler(deps: {
     })
     waiting.delete(pod)
     deps.onEnded(pod)
-    const isDeleted = isToBeDeleted(pod, outcome.state)
-    deps.tidier.ended(pod.key, isDeleted)
-    callbacks.cleanUp(pod, isDeleted)
+    const fate = fateOf(pod, outcome.state)
+    deps.tidier.ended(pod.key, fate)
+    callbacks.cleanUp(pod, fate !== 'kept')
   }
 
   async function completeLog(
@@ -223,14 +241,14 @@ export function createPodReconciler(deps: {
   ): Promise<void> {
     const { operator } = pod
     if (hasUnsentLog) await logs.fetchRest(pod)
-    if (operator?.get_logs && pod.row?.observation != null && !pod.row.is_gone) {
+    const observation = pod.row?.observation ?? null
+    if (operator?.get_logs && observation !== null && !observation.is_deleted) {
       const manifest = await deps.manifestOf(pod)
-      if (manifest !== undefined && pod.startedAt !== null) {
-        const textOf = (container: string, line: string) => logLineText(container, line, operator)
-        followers.follow(pod, followedContainers(manifest, operator), textOf)
-      }
+      const begun =
+        manifest === undefined ? [] : followedContainers(manifest, operator).filter(hasBegun(observation))
+      followers.follow(pod, begun, (container, line) => logLineText(container, line, operator))
     }
-    await followers.finished(pod)
+    await followers.finished(pod, hasTerminated(observation))
     const isOwnAccount = operator === null && pod.row?.finish != null
     if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
     const level = outcome.state === 'skipped' ? 'info' : 'error'
@@ -244,14 +262,17 @@ export function createPodReconciler(deps: {
     await logs.say(pod, level, `${outcome.error.name}: ${outcome.error.message}`)
   }
 
-  /** Undefined: as the deployment says. */
-  function isToBeDeleted({ operator, row, cancelReason }: ActivePod, state: string): boolean {
-    if (operator === null)
-      return settings.keep === 'on_completion' || (settings.keep === 'on_success' && state !== 'failed')
-    return isDeletedAtEnd(operator, {
-      observation: row?.observation ?? null,
-      isKilled: cancelReason !== null,
-    })
+  function fateOf({ operator, row, cancelReason }: ActivePod, state: string): PodFate {
+    const observation = row?.observation ?? null
+    const isKilled = cancelReason !== null
+    const isKept = operator !== null && !isDeletedAtEnd(operator, { observation, isKilled })
+    // What has not ended may start, or go on, beside the next attempt: the rules are for pods that have.
+    const isOver = observation !== null && hasEnded(observation)
+    if (!isOver) return isKept && isKilled ? 'kept' : 'deleted at once'
+    if (operator !== null) return isKept ? 'kept' : 'deleted'
+    const isDeleted =
+      settings.keep === 'on_completion' || (settings.keep === 'on_success' && state !== 'failed')
+    return isDeleted ? 'deleted' : 'kept'
   }
 
   async function refuse(pod: ActivePod, words: ErrorReport): Promise<void> {
@@ -260,6 +281,10 @@ export function createPodReconciler(deps: {
   }
 
   async function end(pod: ActivePod, reason: CancelReason): Promise<void> {
+    // Those beyond wait for the tick: a run of thousands is not told at once.
+    if (telling.has(pod) || telling.size >= tellAtOnce || Date.now() < pod.tellAgainAt) return
+    telling.add(pod)
+    pod.tellAgainAt = Date.now() + tellAgainMs
     try {
       await setPodCancelReason(db, pod.key, reason)
       if (pod.row) pod.row.cancel_reason ??= reason
@@ -271,11 +296,13 @@ export function createPodReconciler(deps: {
         })
         return
       }
-      const isThere = await client.deletePod(
-        pod.namespace,
-        pod.podName,
-        pod.row?.uid == null ? {} : { uid: pod.row.uid },
-      )
+      const { key, namespace, podName } = pod
+      const isThere = await deleteOwnPod(client, deps.deploymentId, {
+        key,
+        namespace,
+        podName,
+        uid: pod.row?.uid ?? null,
+      })
       const wasNeverSeen = pod.row === null || pod.row.observation === null
       if (!isThere && wasNeverSeen) {
         await refuse(pod, {
@@ -286,6 +313,8 @@ export function createPodReconciler(deps: {
       }
     } catch (error) {
       log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'a pod could not be told to end yet')
+    } finally {
+      telling.delete(pod)
     }
   }
 
@@ -310,6 +339,24 @@ function mayTellMore(
   if (isEnding || startedAt !== null || row?.uid == null || row.state !== 'created') return false
   if (trouble !== null && eventsReadAt === 0) return false
   return now - plannedAt >= askEventsAfterMs
+}
+
+const hasBegun = (observation: PodObservation) => (name: string) =>
+  containersOf(observation).some((one) => one.name === name && one.state !== 'waiting')
+
+/** Nothing comes any more of those of a pod that is gone either. */
+const hasTerminated = (observation: PodObservation | null) => (name: string) =>
+  observation === null ||
+  observation.is_deleted ||
+  containersOf(observation).some((one) => one.name === name && one.state === 'terminated')
+
+function containersOf({ init_containers, containers }: PodObservation): ContainerObservation[] {
+  return [...init_containers, ...containers]
+}
+
+/** Its task has: containers beside it may go on. */
+function hasEnded({ phase, containers }: PodObservation): boolean {
+  return phase === 'Succeeded' || phase === 'Failed' || containers[0]?.state === 'terminated'
 }
 
 function endOf(row: PodRow | null, now: number): number {

@@ -15,6 +15,7 @@ import {
 } from '../../database/pod-ledger.ts'
 import type { PodKey } from '../../database/pod-rows.ts'
 import { createPass, type Pass } from '../../pass.ts'
+import { deleteOwnPod } from './own-pod.ts'
 
 /** Pods that one round deletes; the next follows at once where there are more. */
 const deleteAtOnce = 200
@@ -31,14 +32,17 @@ const lookForLeftMs = 10_000
 /** Since the end of an attempt: by then its own scheduler has ended the row, if it lives. */
 const leftAfterMs = 5_000
 
+/** What becomes of a pod whose attempt has ended. */
+export type PodFate = 'kept' | 'deleted' | 'deleted at once'
+
 export interface PodTidier {
   /** The API server has it. */
   created(key: PodKey, uid: string): void
   /**
    * Its attempt's end is reported, and its log is kept.
-   * @param isDeleted false: it stays in the cluster
+   * @param fate `deleted` after the deployment's delay; `deleted at once`: it may still start, beside the next attempt
    */
-  ended(key: PodKey, isDeleted: boolean): void
+  ended(key: PodKey, fate: PodFate): void
   tick(): void
   /** What was told is written, as far as the database is there. */
   /** For who judges whether they hang: not the one that deletes, which waits for the API server where that is away. */
@@ -49,6 +53,7 @@ export interface PodTidier {
 export function createPodTidier(deps: {
   db: Database
   client: KubernetesClient
+  deploymentId: string
   /** For pods that were left behind; others are told. */
   keep: 'on_completion' | 'on_success' | 'never'
   deleteDelayMs: number
@@ -56,7 +61,7 @@ export function createPodTidier(deps: {
   committedUntil: () => number
   log: Logger
 }): PodTidier {
-  const { db, client, keep, deleteDelayMs, log } = deps
+  const { db, client, deploymentId, keep, deleteDelayMs, log } = deps
   let created: (PodKey & { uid: string })[] = []
   let ended: { key: PodKey; deleteAfterMs: number | null; at: number }[] = []
   let createdTimer: NodeJS.Timeout | undefined
@@ -107,9 +112,10 @@ export function createPodTidier(deps: {
   })
 
   /** @returns false where it is gone */
-  async function deleteOne({ namespace, pod_name, uid }: DeletablePod): Promise<boolean> {
+  async function deleteOne(pod: DeletablePod): Promise<boolean> {
+    const { namespace, pod_name, uid } = pod
     try {
-      return await client.deletePod(namespace, pod_name, uid === null ? {} : { uid })
+      return await deleteOwnPod(client, deploymentId, { key: pod, namespace, podName: pod_name, uid })
     } catch (error) {
       log.debug({ namespace, pod_name, error: messageOf(error) }, 'a pod could not be deleted yet')
       return true
@@ -124,8 +130,13 @@ export function createPodTidier(deps: {
         createdPass.wake()
       }, createdDelayMs)
     },
-    ended(key, isDeleted) {
-      ended.push({ key, deleteAfterMs: isDeleted ? deleteDelayMs : null, at: Date.now() })
+    ended(key, fate) {
+      const afterMs: Record<PodFate, number | null> = {
+        kept: null,
+        deleted: deleteDelayMs,
+        'deleted at once': 0,
+      }
+      ended.push({ key, deleteAfterMs: afterMs[fate], at: Date.now() })
     },
     tick() {
       if (created.length > 0) createdPass.wake()

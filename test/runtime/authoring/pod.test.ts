@@ -180,7 +180,7 @@ test.each([
   [{ in_cluster: true }, 'kubernetes_in_cluster'],
   [{ configFile: '/etc/kube' }, 'kubernetes_config_file'],
   [{ cluster_context: 'x' }, 'kubernetes_cluster_context'],
-  [{ callbacks: [] }, 'pods have no callbacks'],
+  [{ trigger_kwargs: {} }, 'there is no triggerer'],
   [{ log_formatter: () => '' }, 'containerNameLogPrefixEnabled'],
   [{ podOverride: {} }, 'fullPodSpec says all else'],
   [{ executor: 'local' }, "always runs by the executor 'kubernetes'"],

@@ -185,18 +185,18 @@ test('one that hangs is killed with what it started, is not called again, and th
       onPodTeardown: ({ log }) => log.info('after all'),
     }`,
     ['onPodCreation', 'progressCallback', 'onPodTeardown'],
-    { limits: { timeoutMs: 500 } },
+    { limits: { timeoutMs: 2_000 } },
   )
   call('onPodCreation')
-  callbacks.lines(thePod, 'base', ['one', 'two'])
+  callbacks.lines(thePod, 'base', [{ text: 'one' }, { text: 'two' }])
   await eventually('the second process', () => messages().includes('began one'))
   const [pid] = pids
   call('onPodTeardown')
   await callbacks.ended()
   expect(messages()).toEqual([
-    'told: it took longer than 0.5 s',
+    'told: it took longer than 2 s',
     expect.stringContaining(
-      'callback onPodCreation failed, which changes nothing else: it took longer than 0.5 s, and was killed',
+      'callback onPodCreation failed, which changes nothing else: it took longer than 2 s, and was killed',
     ),
     'began one',
     expect.stringContaining('it is not called again for this attempt'),
@@ -243,7 +243,7 @@ test('each line is given to progressCallback, and its errors do not flood the lo
   callbacks.lines(
     thePod,
     'base',
-    Array.from({ length: 500 }, (_, n) => String(n)),
+    Array.from({ length: 500 }, (_, n) => ({ text: String(n) })),
   )
   callbacks.endLines()
   await callbacks.ended()
@@ -262,7 +262,7 @@ test('lines that a slow progressCallback does not come to are counted', async ()
   callbacks.lines(
     thePod,
     'base',
-    Array.from({ length: 100 }, (_, n) => String(n)),
+    Array.from({ length: 100 }, (_, n) => ({ text: String(n) })),
   )
   callbacks.endLines()
   call('onPodCompletion')
@@ -298,4 +298,29 @@ test('a process that has nothing to do for a while ends', async () => {
   call('onPodCreation')
   await eventually('it was called', () => messages().includes('here'))
   await eventually('its process is gone', () => pids.size === 0)
+})
+
+test('closing kills what runs and what it started, and nothing more is called', async () => {
+  const { callbacks, call, messages, pids } = open(
+    `{
+      onPodCreation: async () => {
+        const { spawn } = await import('node:child_process')
+        console.log(spawn('sleep', ['1000'], { stdio: 'inherit' }).pid)
+        for (;;);
+      },
+      onPodTeardown: ({ log }) => log.info('after all'),
+    }`,
+    ['onPodCreation', 'onPodTeardown'],
+  )
+  call('onPodCreation', 'onPodTeardown')
+  await eventually('it began', () => messages().length === 1)
+  const ended = callbacks.ended()
+  ended.catch(() => {})
+  const [pid] = pids
+  await callbacks.close()
+  await expect(ended).rejects.toThrow('called no more')
+  expect(isGone(pid!)).toBe(true)
+  await eventually('what it started is gone', () => isGone(Number(messages()[0])))
+  expect(messages()).toHaveLength(1)
+  expect(pids.size).toBe(0)
 })

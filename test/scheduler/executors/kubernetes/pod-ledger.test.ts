@@ -1,6 +1,7 @@
 // The launch ledger and its watch, asked of a real Postgres: who may write, what is applied once, what is nobody's, and
 // what a scheduler's death leaves behind.
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { observePod } from '../../../../k8s/pod-observation.ts'
 import { endLeftPods } from '../../../../scheduler/database/end-left-pods.ts'
 import {
   markPodsCreated,
@@ -263,3 +264,26 @@ test.each([
     expect((await ledger.row(taskId)).delete_after).toEqual(isDeleted ? expect.any(Date) : null)
   },
 )
+
+test('words of a container that Postgres cannot keep as text do not hold up what else is seen', async () => {
+  await ledger.plan('a')
+  await ledger.plan('b')
+  const terminated = { exitCode: 1, message: 'a\u0000b \ud800 c' }
+  const seen = observePod({
+    metadata: { name: 'pod-a', uid: 'u1', resourceVersion: '5' },
+    spec: { containers: [{ name: 'base' }] },
+    status: {
+      phase: 'Failed',
+      message: 'x\u0000',
+      containerStatuses: [
+        { name: 'base', image: '', imageID: '', ready: false, restartCount: 0, state: { terminated } },
+      ],
+    },
+  })
+  const { name: _name, attempt_id: _attempt, ...dying } = seen
+  await ledger.hear('5', { ...dying, taskId: 'a' }, { taskId: 'b', uid: 'u2', phase: 'Running' })
+  expect(await ledger.row('b')).toMatchObject({ phase: 'Running' })
+  expect(await ledger.row('a')).toMatchObject({ phase: 'Failed' })
+  const [row] = await readPodsOf(ledger.db, [ledger.key('a')])
+  expect(row!.observation!.containers[0]!.message).toMatch(/^a.b . c$/u)
+})

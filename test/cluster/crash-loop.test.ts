@@ -4,12 +4,19 @@
 // repeats a choice of victims and pauses.
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { createSeededRandom, type SeededRandom } from '../../chaos/seeded-random.ts'
-import { connectCluster } from '../../support/cluster.ts'
-import { dagsLoaded, kill, type ProgramProcess } from '../../support/deployment.ts'
-import { eventually } from '../../support/eventually.ts'
-import { createKubernetesDeployment, type KubernetesDeployment } from '../../support/kubernetes-deployment.ts'
-import { accountOfPods, explainFailure, numberedLines, podsGone, quickRetries, taskLines } from './pains.ts'
+import { createSeededRandom, type SeededRandom } from '../chaos/seeded-random.ts'
+import { connectCluster } from '../support/cluster.ts'
+import { dagsLoaded, kill, type ProgramProcess } from '../support/deployment.ts'
+import { eventually } from '../support/eventually.ts'
+import { createKubernetesDeployment, type KubernetesDeployment } from '../support/kubernetes-deployment.ts'
+import {
+  accountOfPods,
+  explainFailure,
+  numberedLines,
+  podsGone,
+  quickRetries,
+  taskLines,
+} from './pains/pains.ts'
 
 const kills = Number(process.env.BRANCHLINE_POD_KILLS || 20)
 const taskCount = Number(process.env.BRANCHLINE_POD_TASKS || kills * 2)
