@@ -16,6 +16,7 @@ import { idle } from './cases/idle.ts'
 import { loadAll } from './cases/load-all.ts'
 import { longRun } from './cases/long-run.ts'
 import { podRate } from './cases/pod-rate.ts'
+import { pods } from './cases/pods.ts'
 import { podsRunning } from './cases/pods-running.ts'
 import { push } from './cases/push.ts'
 import { sync } from './cases/sync.ts'
@@ -29,7 +30,7 @@ import { memoryFileSystem } from './support/sample-repository.ts'
 
 const cases: readonly BenchCase[] = [
   ...[trigger, chain, fanOut, throughput, push, loadAll, idle, longRun, sync],
-  ...[podRate, podsRunning],
+  ...[pods, podRate, podsRunning],
 ]
 const prefix = 'branchline-bench-'
 const documentPath = join(import.meta.dirname, '../docs/performance.md')

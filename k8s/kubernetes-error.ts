@@ -95,10 +95,18 @@ export function pushBackOf(error: unknown): PushBack | null {
     error.status === 408 ||
     error.status === 429 ||
     error.status === 401 ||
-    error.status >= 500 ||
+    (error.status >= 500 && !isTooLarge(error.message)) ||
     (error.status === 409 && error.reason !== 'AlreadyExists') ||
     (error.status === 403 && isUsedUpQuota(error.message))
   return waits ? { waitMs: error.retryAfterMs, reason: error.message } : null
+}
+
+/**
+ * An object beyond etcd's limit (1.5 MiB; what is beyond 3 MiB gets a 413) is answered with a plain 500; etcd's words
+ * are the only mark.
+ */
+function isTooLarge(message: string): boolean {
+  return message.endsWith('etcdserver: request is too large')
 }
 
 /**

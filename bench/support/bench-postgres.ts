@@ -17,7 +17,7 @@ export async function startBenchPostgres(directory: string, signal: AbortSignal)
   const server: EmbeddedPostgres = await startEmbeddedPostgres({
     directory: join(directory, 'postgres'),
     // Case (h) asks when each task's end was committed; ten bytes a commit.
-    settings: { track_commit_timestamp: 'on', ...(process.env.STAT && { shared_preload_libraries: "pg_stat_statements", "pg_stat_statements.track": "all" }) },
+    settings: { track_commit_timestamp: 'on' },
     log: createLogger('postgres', { level: 'warn' }),
     signal,
   })

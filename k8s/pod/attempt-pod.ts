@@ -164,6 +164,9 @@ export function attemptPodFault(pod: V1Pod, identity: AttemptIdentity, made?: V1
   if (!base.image) {
     return `the container '${baseName}' has no image: set worker_image, or an image in the pod template or an override`
   }
+  if (spec?.restartPolicy !== 'Never') {
+    return `restartPolicy is '${spec?.restartPolicy}', but another attempt has another pod: leave it 'Never'`
+  }
   return (
     lostMark('label', metadata.labels, neededLabels(identity, made)) ??
     lostMark('annotation', metadata.annotations, podAnnotations(identity))

@@ -12,6 +12,8 @@ import type { CallbackAttempt, CallbackCall, CallbackOrder, CallbackReport } fro
 
 /** Until a process that was started takes its first call. Shorter: a machine under load loses callbacks. */
 const startMs = 60_000
+/** Of JavaScript. Larger: what a callback piles up may be at the cost of the scheduler beside it. */
+const maxHeapMb = 256
 /** From a call's signal to the kill. */
 const killGraceMs = 1_000
 /** What is left in the pipes of a process that is gone is there at once. Longer: whoever waits for its end waits. */
@@ -47,7 +49,7 @@ export function startCallbackProcess(deps: {
   env: NodeJS.ProcessEnv
   onLine: (line: LogLine) => void
 }): CallbackProcess {
-  const child = spawn(process.execPath, [programPath('callbacks')], {
+  const child = spawn(process.execPath, [`--max-old-space-size=${maxHeapMb}`, programPath('callbacks')], {
     detached: true,
     env: deps.env,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],

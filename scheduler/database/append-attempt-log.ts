@@ -65,7 +65,7 @@ export async function appendAttemptLog(db: Database, append: LogAppend): Promise
     if (offset !== null && offset > kept) return kept
     const fresh = offset === null ? append.bytes : append.bytes.subarray(kept - offset)
     if (fresh.length === 0) return kept
-    if (offset === null && append.followed === undefined) await delay(settleMs)
+    if (offset === null && append.followed === undefined && kept > 0) await delay(settleMs)
     const path = attemptLogPath(append.logsDir, { ...key, dag_id: place.dag_id, run_id: place.run_id })
     // Throws where the session is gone, and the lock with it. What is asked answers for the time when it was asked.
     const prove = async (maxAgeMs: number) => {

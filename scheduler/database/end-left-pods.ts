@@ -25,28 +25,38 @@ export async function endLeftPods(
          delete_after = case
            -- Objects of job() and resource() stay.
            when p.kind not in ('task', 'pod') then null
+           -- What has not ended may start, or go on, beside the next attempt.
+           when coalesce(p.observation ->> 'phase', '') not in ('Succeeded', 'Failed')
+             and not (p.cancel_reason is not null and coalesce(o.manifest ->> 'on_kill_action', '') = 'keep_pod')
+             then clock_timestamp()
            when p.cancel_reason is not null and o.manifest is not null then
              case when o.manifest ->> 'on_kill_action' = 'delete_pod' then clock_timestamp() end
            when case coalesce(o.manifest ->> 'on_finish_action', $1)
              when 'on_completion' then true
-             when 'on_success' then a.state <> 'failed'
+             when 'on_success' then l.attempt_state <> 'failed'
              when 'delete_pod' then true
              when 'delete_succeeded_pod' then p.observation ->> 'phase' = 'Succeeded'
              when 'delete_active_pod' then coalesce(p.observation ->> 'phase', '') not in ('Succeeded', 'Failed')
              else false
            end then clock_timestamp() + $2 * interval '1 ms'
          end
-     from pod l
-     join attempt a using (dag_run_id, task_id, map_index, try_number)
+     from (
+       -- In the order in which everybody locks them; those that somebody is busy with are left to it.
+       select c.*, a.state as attempt_state
+       from pod c join attempt a using (dag_run_id, task_id, map_index, try_number)
+       where c.state in ('planned', 'created') and a.token = c.token and a.state in ('success', 'failed', 'skipped')
+         and a.end_date < now() - $3 * interval '1 ms'
+       order by c.dag_run_id, c.task_id, c.map_index, c.try_number
+       limit 500
+       for update of c skip locked
+     ) l
      join dag_run r using (dag_run_id)
      join dag_version v using (dag_version_id)
      left join lateral (
        select t -> 'operator' as manifest from jsonb_array_elements(v.manifest -> 'tasks') t
        where l.kind = 'pod' and t ->> 'task_id' = l.task_id
      ) o on true
-     where l.state in ('planned', 'created') and a.token = l.token and a.state in ('success', 'failed', 'skipped')
-       and a.end_date < now() - $3 * interval '1 ms'
-       and p.dag_run_id = l.dag_run_id and p.task_id = l.task_id and p.map_index = l.map_index
+     where p.dag_run_id = l.dag_run_id and p.task_id = l.task_id and p.map_index = l.map_index
        and p.try_number = l.try_number and p.state = l.state
      returning 1`,
     [input.keep, input.deleteDelayMs, input.graceMs],

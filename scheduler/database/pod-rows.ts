@@ -30,8 +30,6 @@ export interface PodRow extends PodKey {
   pid: number | null
   /** How the attempt ended by its own account, without its result; null: it has not said. */
   finish: Omit<FinishRequest, 'result'> | null
-  /** JSON text. */
-  result: string | null
   memory_peak_bytes: number | null
   cancel_reason: CancelReason | null
   log_bytes: number
@@ -40,7 +38,7 @@ export interface PodRow extends PodKey {
 }
 
 const columns = `p.dag_run_id, p.task_id, p.map_index, p.try_number, p.token, p.kind, p.namespace, p.pod_name, p.state,
-  p.planned_at, p.created_at, p.uid, p.observation, p.is_gone, p.started_at, p.hostname, p.pid, p.finish, p.result,
+  p.planned_at, p.created_at, p.uid, p.observation, p.is_gone, p.started_at, p.hostname, p.pid, p.finish,
   p.memory_peak_bytes, p.cancel_reason, p.log_bytes, p.log_cursors`
 
 /** json columns come as text: commits hand it on as it is. */
@@ -122,4 +120,14 @@ export async function readPodManifests(db: Queryable, keys: readonly PodKey[]): 
 
 export function attemptIdOf({ dag_run_id, task_id, map_index, try_number }: PodKey): string {
   return attemptId(dag_run_id, task_id, map_index, try_number)
+}
+
+/** What the attempt reported as its result: JSON text; null where it has none. */
+export async function readPodResult(db: Queryable, key: PodKey): Promise<string | null> {
+  const { rows } = await db.query<{ result: string | null }>(
+    'select result from pod where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4',
+    [key.dag_run_id, key.task_id, key.map_index, key.try_number],
+    'read-pod-result',
+  )
+  return rows[0]?.result ?? null
 }

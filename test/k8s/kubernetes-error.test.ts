@@ -87,6 +87,7 @@ test.each([
   ],
   ['a pod that is none', refused(422, 'Pod "x" is invalid', 'Invalid')],
   ['a missing namespace', refused(404, 'namespaces "n" not found', 'NotFound')],
+  ['an object that is larger than etcd takes', refused(500, 'etcdserver: request is too large')],
   ['an error of another kind', new Error('exceeded quota')],
 ])('%s is no push-back', (_name, error) => {
   expect(pushBackOf(error)).toBeNull()

@@ -175,14 +175,16 @@ begin
   if p_listed is not null then
     perform 1 from pod p
     where p.namespace = p_namespace and p.kind in ('task', 'pod') and p.state in ('created', 'ended') and not p.is_gone
-      and p.created_at < clock_timestamp() - p_list_age and p.uid <> all (p_listed)
+      and p.created_at < clock_timestamp() - p_list_age and p.uid is not null
+      and p.uid not in (select unnest(p_listed))
     order by p.dag_run_id, p.task_id, p.map_index, p.try_number
     for update;
     update pod p
     set is_gone = true, state = case when p.state = 'ended' then 'deleted' else p.state end,
         revision = case when p.state = 'ended' then p.revision else p.revision + 1 end
     where p.namespace = p_namespace and p.kind in ('task', 'pod') and p.state in ('created', 'ended') and not p.is_gone
-      and p.created_at < clock_timestamp() - p_list_age and p.uid <> all (p_listed);
+      and p.created_at < clock_timestamp() - p_list_age and p.uid is not null
+      and p.uid not in (select unnest(p_listed));
     get diagnostics lost = row_count;
   end if;
   if changed + lost > 0 then

@@ -79,14 +79,15 @@ export async function readPods(
   return { rows: page.rows.map(shownRow), total: count.rows[0]!.total }
 }
 
-/** One by its name, with the object that was sent as JSON text; by the ledger's unique index. */
+/** The newest of a name, with the object that was sent as JSON text; by the ledger's index on names. */
 export async function readPod(
   db: Queryable,
   namespace: string,
   podName: string,
 ): Promise<(ShownPodRow & { manifest: string }) | undefined> {
   const { rows } = await db.query<RawRow & { manifest: string }>(
-    `select ${columns}, p.manifest from ${tables} where p.namespace = $1 and p.pod_name = $2`,
+    `select ${columns}, p.manifest from ${tables} where p.namespace = $1 and p.pod_name = $2
+     order by p.planned_at desc limit 1`,
     [namespace, podName],
   )
   return rows.map(shownRow)[0]

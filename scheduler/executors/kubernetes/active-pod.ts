@@ -15,6 +15,8 @@ export interface PodTrouble {
   /** Since when it is fatal, or not: the kubelet takes turns with its reasons. */
   since: number
   isSaid: boolean
+  /** When the attempt's log was told of any such thing. */
+  saidAt: number | null
 }
 
 export interface ActivePod {
@@ -35,6 +37,10 @@ export interface ActivePod {
   row: PodRow | null
   /** Reports of it can be taken; see `Adoption`. */
   isFollowed: boolean
+  /** An earlier scheduler began it. */
+  readonly isAdopted: boolean
+  /** The logs of its containers are read, where they are not sent. */
+  isLogFollowed: boolean
   /** Milliseconds since the epoch; null: it was not reported. */
   startedAt: number | null
   /** Null where nothing is amiss. */
@@ -69,6 +75,8 @@ export function activePod(pod: {
     plannedAt: row?.planned_at.getTime() ?? Date.now(),
     row,
     isFollowed: row === null,
+    isAdopted: row !== null,
+    isLogFollowed: false,
     startedAt: null,
     trouble: null,
     eventsReadAt: 0,

@@ -47,7 +47,7 @@ export function createPodBuilder(
       const built = await operatorWork(task.operator, order, { identity, settings, spot: task.spot })
       return hook === null || built.pod === null
         ? built
-        : { pod: await hooked(hook, built.pod, identity), objects: null }
+        : { pod: inWatched(await hooked(hook, built.pod, identity), settings), objects: null }
     }
     const template =
       task.pod_template_file === null
@@ -65,6 +65,15 @@ export function createPodBuilder(
     checkAttemptPod(changed, identity, settings)
     return { pod: changed, objects: null }
   }
+}
+
+/** @throws PodSpecError where the hook has put it where nobody looks */
+function inWatched(pod: V1Pod, { namespaces }: PodSettings): V1Pod {
+  const { namespace = '' } = pod.metadata ?? {}
+  if (namespaces.includes(namespace)) return pod
+  throw new PodSpecError(
+    `the hook has put the pod into namespace '${namespace}', which is not watched: name it in kubernetes_namespaces, or use ${namespaces.join(' or ')}`,
+  )
 }
 
 async function hooked(hook: PodHook, pod: V1Pod, identity: AttemptIdentity): Promise<V1Pod> {

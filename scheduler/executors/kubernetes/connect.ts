@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { connectKubernetes } from '../../../k8s/connect.ts'
+import { pushBackOf } from '../../../k8s/kubernetes-error.ts'
 import { loadPodHook, type PodHook } from '../../../k8s/pod/pod-hook.ts'
 import { type PodSettings, podSettings } from '../../../k8s/pod/pod-settings.ts'
 import { parsePodTemplate } from '../../../k8s/pod/pod-template.ts'
@@ -47,7 +48,7 @@ export async function openKubernetes(
     const version = await client.version()
     log.info({ server: client.server, version, namespaces: settings.namespaces }, 'connected to kubernetes')
   } catch (error) {
-    if (error instanceof KubernetesError && error.status !== null && error.status < 500) {
+    if (error instanceof KubernetesError && (pushBackOf(error) === null || error.status === 401)) {
       throw new ConfigError(messageOf(error), { cause: error })
     }
     log.warn({ error: messageOf(error) }, 'kubernetes does not answer, pods wait for it')

@@ -28,7 +28,6 @@ export function judgeOperator(
     outcome: {
       state: verdict.state,
       retryable: verdict.retryable,
-      result: verdict.state === 'success' ? pod.result : null,
       error: isKilled ? cancelledWords(pod.cancel_reason!) : error,
       exit_code,
     },

@@ -11,7 +11,8 @@ import type { ContainerObservation, PodObservation } from '../../../k8s/pod-obse
 import type { CancelReason, ErrorReport, FinishReport } from '../../../runtime/task-runner/protocol.ts'
 import type { PodRow } from '../../database/pod-rows.ts'
 
-export type PodOutcome = Pick<FinishReport, 'state' | 'retryable' | 'result' | 'error' | 'exit_code'>
+/** The result is read when it is wanted: it may be large. */
+export type PodOutcome = Pick<FinishReport, 'state' | 'retryable' | 'error' | 'exit_code'>
 
 export type PodVerdict =
   /** Not running yet. `words`: why, where it is known; `isFatal`: time does not mend it. */
@@ -28,7 +29,7 @@ export type PodVerdict =
 /** What a verdict looks at. */
 export type JudgedPod = Pick<
   PodRow,
-  'observation' | 'is_gone' | 'started_at' | 'finish' | 'result' | 'cancel_reason' | 'memory_peak_bytes'
+  'observation' | 'is_gone' | 'started_at' | 'finish' | 'cancel_reason' | 'memory_peak_bytes'
 >
 
 /** Reasons with which the kubelet or the node's life cycle ends a pod, whatever runs in it. */
@@ -162,10 +163,10 @@ function toldWords({ disruption, deletion_timestamp }: PodObservation): ErrorRep
 }
 
 /** The attempt's own account, checked against its container's. */
-function recorded({ finish, result }: JudgedPod, exitCode: number | null): PodOutcome {
+function recorded({ finish }: JudgedPod, exitCode: number | null): PodOutcome {
   const { state, retryable, error, exit_code } = finish!
   if (state !== 'success' || exitCode === null || exitCode === 0) {
-    return { state, retryable, result: state === 'success' ? result : null, error, exit_code }
+    return { state, retryable, error, exit_code }
   }
   return {
     ...failed(
@@ -279,7 +280,7 @@ export function cancelledWords(reason: CancelReason): ErrorReport {
 const wordsOf = (name: string, message: string): ErrorReport => ({ name, message, stack: null })
 
 function failed(error: ErrorReport): PodOutcome {
-  return { state: 'failed', retryable: true, result: null, error, exit_code: null }
+  return { state: 'failed', retryable: true, error, exit_code: null }
 }
 
 function ended(outcome: PodOutcome): Extract<PodVerdict, { type: 'ended' }> {

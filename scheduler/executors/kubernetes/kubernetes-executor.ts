@@ -110,7 +110,9 @@ export function createKubernetesExecutor(deps: {
     onCreated(pod, uid) {
       tidier.created(pod.key, uid)
       callbacks.call(pod, 'onPodCreation')
-      if (pod.cancelReason !== null) void reconciler.end(pod, pod.cancelReason)
+      if (pod.cancelReason === null) return
+      pod.tellAgainAt = 0
+      void reconciler.end(pod, pod.cancelReason)
     },
     onPushedBack(pod, words) {
       reconciler.notePushBack(pod, { name: words.reason, message: words.message })

@@ -9,7 +9,12 @@ import type {
 import { isAlreadyExists, pushBackOf } from '../../../k8s/kubernetes-error.ts'
 import { judgeJob, judgeObjects, type ObjectVerdict } from '../../../k8s/operators/judge-operator-object.ts'
 import { attemptIdAnnotation } from '../../../k8s/pod/pod-names.ts'
-import { BranchlineError, DatabaseUnavailableError, messageOf } from '../../../runtime/errors.ts'
+import {
+  BranchlineError,
+  DatabaseUnavailableError,
+  KubernetesError,
+  messageOf,
+} from '../../../runtime/errors.ts'
 import type { V1Job } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
@@ -145,8 +150,13 @@ export function createObjectTasks(deps: {
 
   async function judge({ kind, action, objects, ...conditions }: ObjectsManifest): Promise<ObjectVerdict> {
     const isOver = conditions.success_condition === null && conditions.failure_condition === null
-    if (kind === 'resource' && isOver) return { type: 'ended', state: 'success', error: null }
+    if (kind === 'resource' && isOver && action !== 'delete')
+      return { type: 'ended', state: 'success', error: null }
     const found = await Promise.all(objects.map((object) => client.readObject(referenceOf(object))))
+    if (action === 'delete') {
+      const isGone = found.every((object) => object === undefined)
+      return isGone ? { type: 'ended', state: 'success', error: null } : { type: 'running' }
+    }
     if (kind === 'resource') return judgeObjects(found, conditions)
     const [job] = found
     if (job === undefined) {
@@ -195,8 +205,10 @@ export function createObjectTasks(deps: {
   async function troubled(task: ObjectTask, error: unknown): Promise<void> {
     const { active } = task
     const pushBack = pushBackOf(error)
-    if (pushBack !== null) {
-      const waiting = { reason: 'PushedBack', message: pushBack.reason }
+    // What was made is not given up for a fault of looking: it would go on beside the next attempt.
+    const isLooking = task.isMade && error instanceof KubernetesError
+    if (pushBack !== null || isLooking) {
+      const waiting = { reason: 'PushedBack', message: messageOf(error) }
       await setPodWaiting(db, active.key, waiting).catch(() => {})
       return
     }

@@ -4,13 +4,15 @@
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { followedContainers, isDeletedAtEnd, logLineText } from '../../../k8s/operators/operator-logs.ts'
 import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
+import { withoutSecrets } from '../../../k8s/without-secrets.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
+import type { LogLine } from '../../../runtime/log-line.ts'
 import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
 import { setPodCancelReason, setPodWaiting } from '../../database/pod-ledger.ts'
-import type { PodRow } from '../../database/pod-rows.ts'
+import { type PodRow, readPodResult } from '../../database/pod-rows.ts'
 import type { ExecutorReport } from '../executor.ts'
 import type { ActivePod } from './active-pod.ts'
 import { judgeOperator } from './judge-operator.ts'
@@ -102,7 +104,8 @@ export function createPodReconciler(deps: {
       pid: row.pid ?? 0,
     })
     callbacks.call(pod, 'onPodStarting')
-    if (pod.operator?.log_events_on_startup) void sayEvents(pod)
+    // An earlier scheduler has told them.
+    if (pod.operator?.log_events_on_startup && !pod.isAdopted) void sayEvents(pod)
   }
 
   function judge(pod: ActivePod): void {
@@ -140,7 +143,8 @@ export function createPodReconciler(deps: {
   /** The logs of a pod that is no program of ours. */
   function follow(pod: ActivePod): void {
     const { operator } = pod
-    if (!operator?.get_logs) return
+    if (!operator?.get_logs || pod.isLogFollowed) return
+    pod.isLogFollowed = true
     void deps.manifestOf(pod).then(
       (manifest) => {
         if (manifest === undefined) return
@@ -148,7 +152,9 @@ export function createPodReconciler(deps: {
         followers.follow(pod, followedContainers(manifest, operator), textOf)
       },
       // The database is away: the next look, or the end, tries again.
-      () => {},
+      () => {
+        pod.isLogFollowed = false
+      },
     )
   }
 
@@ -181,6 +187,7 @@ export function createPodReconciler(deps: {
     const toSay = troubleToSay(pod, now)
     if (toSay !== null) {
       toSay.isSaid = true
+      toSay.saidAt = now
       logs.say(pod, 'warn', `the pod waits: ${toSay.name}: ${toSay.message}`).catch(() => {
         toSay.isSaid = false
       })
@@ -191,9 +198,16 @@ export function createPodReconciler(deps: {
 
   async function sayEvents(pod: ActivePod): Promise<void> {
     try {
-      for (const { name, message } of await readPodEvents(client, pod)) {
-        await logs.say(pod, 'info', `event ${name}: ${message}`)
-      }
+      const ts = new Date().toISOString()
+      const lines = (await readPodEvents(client, pod)).map(
+        ({ name, message }): LogLine => ({
+          ts,
+          level: 'info',
+          stream: 'branchline',
+          msg: `event ${name}: ${message}`,
+        }),
+      )
+      if (lines.length > 0) await logs.add(pod, lines)
     } catch (error) {
       log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'events of a pod cannot be told')
     }
@@ -203,7 +217,10 @@ export function createPodReconciler(deps: {
   async function conclude(pod: ActivePod, verdict: EndedVerdict): Promise<void> {
     if (pod.isEnding) return
     pod.isEnding = true
+    let result: string | null = null
     try {
+      const hasResult = verdict.outcome.state === 'success' && pod.row?.finish?.result_sha256 != null
+      if (hasResult) result = await readPodResult(db, pod.key)
       await completeLog(pod, verdict)
       await callbacks.ended(pod)
     } catch (error) {
@@ -222,6 +239,7 @@ export function createPodReconciler(deps: {
       attempt_id: pod.attemptId,
       token: pod.token,
       ...outcome,
+      result,
       isInfrastructure: verdict.isInfrastructure,
       start_ms: pod.operator === null ? startMs : (pod.startedAt ?? now),
       end_ms: pod.operator === null ? (row?.finish?.end_ms ?? now) : endOf(row, now),
@@ -248,7 +266,7 @@ export function createPodReconciler(deps: {
         manifest === undefined ? [] : followedContainers(manifest, operator).filter(hasBegun(observation))
       followers.follow(pod, begun, (container, line) => logLineText(container, line, operator))
     }
-    await followers.finished(pod, hasTerminated(observation))
+    await followers.finished(pod, hasTerminated(pod.row?.is_gone ? null : observation))
     const isOwnAccount = operator === null && pod.row?.finish != null
     if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
     const level = outcome.state === 'skipped' ? 'info' : 'error'
@@ -256,7 +274,8 @@ export function createPodReconciler(deps: {
       if (operator.log_events_on_failure) await sayEvents(pod)
       if (operator.log_pod_spec_on_failure) {
         const manifest = await deps.manifestOf(pod)
-        if (manifest !== undefined) await logs.say(pod, 'info', `the pod was: ${JSON.stringify(manifest)}`)
+        if (manifest !== undefined)
+          await logs.say(pod, 'info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`)
       }
     }
     await logs.say(pod, level, `${outcome.error.name}: ${outcome.error.message}`)
@@ -276,7 +295,7 @@ export function createPodReconciler(deps: {
   }
 
   async function refuse(pod: ActivePod, words: ErrorReport): Promise<void> {
-    const outcome = { state: 'failed', retryable: true, result: null, error: words, exit_code: null } as const
+    const outcome = { state: 'failed', retryable: true, error: words, exit_code: null } as const
     await conclude(pod, { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false })
   }
 

@@ -7,6 +7,8 @@ import type { KubernetesExecutorSettings } from './settings.ts'
 
 /** Most of it is over sooner. */
 const sayAfterMs = 2_000
+/** Words that change all the time (`used: pods=37`) are not a line each time. */
+const sayAgainMs = 60_000
 
 /** @param words null: nothing is amiss */
 export function noteTrouble(
@@ -21,12 +23,14 @@ export function noteTrouble(
   const { name, message } = words
   const before = pod.trouble?.isFatal === isFatal ? pod.trouble : null
   const isSaid = before?.message === message && before.isSaid
-  pod.trouble = { name, message, isFatal, since: before?.since ?? Date.now(), isSaid }
+  const saidAt = before?.saidAt ?? null
+  pod.trouble = { name, message, isFatal, since: before?.since ?? Date.now(), isSaid, saidAt }
 }
 
 /** What is to be said of it by now; null: nothing, or it was said. */
 export function troubleToSay({ trouble }: ActivePod, now: number): PodTrouble | null {
-  return trouble !== null && !trouble.isSaid && now - trouble.since >= sayAfterMs ? trouble : null
+  if (trouble === null || trouble.isSaid || now - trouble.since < sayAfterMs) return null
+  return trouble.saidAt === null || now - trouble.saidAt >= sayAgainMs ? trouble : null
 }
 
 /** The end of a pod that has waited for long enough; null: it has not. */

@@ -76,6 +76,11 @@ const cases: Record<string, { override: string; says: RegExp }> = {
     override: "{ spec: { nodeSelector: { pool: 'none' } } }",
     says: /Unschedulable: .*0\/1 nodes are available.*didn't match Pod's node affinity\/selector/,
   },
+  too_large: {
+    override:
+      "{ spec: { containers: [{ env: Array.from({ length: 18 }, (_, n) => ({ name: 'A' + n, value: 'x'.repeat(100_000) })) }] } }",
+    says: /PodRefused: .*request is too large/,
+  },
   over_the_limit: {
     override:
       "{ spec: { containers: [{ resources: { limits: { memory: '8Gi' }, requests: { memory: '8Gi' } } }] } }",

@@ -1,6 +1,7 @@
 // Rows of the launch ledger as the API's JSON: what was seen of a pod, and in words what it means.
 import type { ContainerObservation } from '../../../k8s/pod-observation.ts'
 import { podWords } from '../../../k8s/pod-words.ts'
+import { withoutSecrets } from '../../../k8s/without-secrets.ts'
 import type { ShownPodRow } from '../../../scheduler/database/queries/read-pods.ts'
 import type { Pod, PodDetails } from '../schemas/pod.ts'
 import { jsonRow } from './dates.ts'
@@ -23,37 +24,4 @@ export function podJson({ observation, ...row }: ShownPodRow): Pod {
 
 export function podDetailsJson({ manifest, ...row }: ShownPodRow & { manifest: string }): PodDetails {
   return { ...podJson(row), manifest: withoutSecrets(JSON.parse(manifest)) }
-}
-
-/** Names under which people keep what nobody is to read. */
-const secretName =
-  /pass(word|wd|phrase)?|secret|token|credential|private|api_?key|access_?key|auth|_key$|dsn|(database|db)_?url/i
-const masked = '***'
-
-/**
- * The object with '***' for values that look secret: whoever may read the API need not be one who may read the
- * cluster. References to secrets stay, since they name them only.
- */
-function withoutSecrets(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutSecrets)
-  if (typeof value !== 'object' || value === null) return value
-  const isSecret = (value as { kind?: unknown }).kind === 'Secret'
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => {
-      if (key === 'env' && Array.isArray(inner)) return [key, inner.map(maskedVariable)]
-      if (isSecret && (key === 'data' || key === 'stringData')) return [key, maskedValues(inner)]
-      return [key, withoutSecrets(inner)]
-    }),
-  )
-}
-
-function maskedVariable(variable: unknown): unknown {
-  const { name, value } = (variable ?? {}) as { name?: unknown; value?: unknown }
-  const isSecret = typeof name === 'string' && secretName.test(name) && typeof value === 'string'
-  return isSecret && value !== '' ? { ...(variable as object), value: masked } : variable
-}
-
-function maskedValues(data: unknown): unknown {
-  if (typeof data !== 'object' || data === null) return data
-  return Object.fromEntries(Object.keys(data).map((key) => [key, masked]))
 }

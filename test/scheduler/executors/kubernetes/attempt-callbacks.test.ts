@@ -300,6 +300,21 @@ test('a process that has nothing to do for a while ends', async () => {
   await eventually('its process is gone', () => pids.size === 0)
 })
 
+test('one that eats memory ends by itself', async () => {
+  const { callbacks, messages, call } = open(
+    `{
+      onPodCreation: () => { const all = []; for (;;) all.push(new Array(100_000).fill(all.length)) },
+      onPodTeardown: ({ log }) => log.info('after all'),
+    }`,
+    ['onPodCreation', 'onPodTeardown'],
+  )
+  call('onPodCreation', 'onPodTeardown')
+  await callbacks.ended()
+  expect(messages()).toContainEqual(expect.stringContaining('heap out of memory'))
+  expect(messages()).toContainEqual(expect.stringContaining('its process ended by SIGABRT before it did'))
+  expect(messages().at(-1)).toBe('after all')
+})
+
 test('closing kills what runs and what it started, and nothing more is called', async () => {
   const { callbacks, call, messages, pids } = open(
     `{

@@ -20,7 +20,6 @@ function judged(observation: Partial<PodObservation> | null, more: Partial<Judge
     is_gone: false,
     started_at: null,
     finish: null,
-    result: null,
     cancel_reason: null,
     memory_peak_bytes: null,
     ...more,
@@ -101,11 +100,7 @@ describe('a pod that has not ended', () => {
 
 describe('success', () => {
   test.each<[string, JudgedPod, string]>([
-    [
-      'takes a record and exit code 0',
-      judged(succeeded, { finish: finishOf('success'), result: '1' }),
-      'success',
-    ],
+    ['takes a record and exit code 0', judged(succeeded, { finish: finishOf('success') }), 'success'],
     ['is not made by exit code 0 alone', judged(succeeded, started), 'failed'],
     ['is not made by the phase alone', judged({ phase: 'Succeeded', containers: [] }, started), 'failed'],
     [
@@ -127,12 +122,6 @@ describe('success', () => {
     ['is not made of a recorded failure', judged(succeeded, { finish: finishOf('failed') }), 'failed'],
   ])('%s', (_name, row, state) => {
     expect(judge(row)).toMatchObject({ type: 'ended', outcome: { state } })
-  })
-
-  test('the result comes with it, and with nothing else', () => {
-    const row = { finish: finishOf('success'), result: '{"a":1}' }
-    expect(judge(judged(succeeded, row))).toMatchObject({ outcome: { result: '{"a":1}' } })
-    expect(judge(judged(killed, row))).toMatchObject({ outcome: { result: null, exit_code: 137 } })
   })
 })
 

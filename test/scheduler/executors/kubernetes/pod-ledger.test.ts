@@ -232,18 +232,27 @@ test('the first reason to end an attempt stays', async () => {
 })
 
 test('pods of attempts that ended long ago are ended by whoever finds them, and no others', async () => {
-  for (const taskId of ['lives', 'just-ended', 'left', 'left-planned']) await ledger.plan(taskId)
-  await ledger.hear('5', { taskId: 'left', uid: 'u1' }, { taskId: 'lives', uid: 'u2' })
+  for (const taskId of ['lives', 'just-ended', 'left', 'left-running', 'left-planned'])
+    await ledger.plan(taskId)
+  await ledger.hear(
+    '5',
+    { taskId: 'left', uid: 'u1', phase: 'Failed' },
+    { taskId: 'lives', uid: 'u2' },
+    { taskId: 'left-running', uid: 'u3', phase: 'Running' },
+  )
+  await endAttempt('left-running', 'failed')
   await endAttempt('just-ended', 'success', 1)
   await endAttempt('left', 'failed')
   await endAttempt('left-planned', 'success')
   const end = (keep: 'on_completion' | 'on_success' | 'never') =>
     endLeftPods(ledger.db, { keep, deleteDelayMs: 0, graceMs: 10_000 })
-  expect(await end('on_success')).toBe(2)
+  expect(await end('on_success')).toBe(3)
   expect(await end('on_success')).toBe(0)
   expect(await ledger.row('lives')).toMatchObject({ state: 'created' })
   expect(await ledger.row('just-ended')).toMatchObject({ state: 'planned' })
   expect(await ledger.row('left')).toMatchObject({ state: 'ended', delete_after: null })
+  // It would go on beside the next attempt.
+  expect(await ledger.row('left-running')).toMatchObject({ state: 'ended', delete_after: expect.any(Date) })
   expect(await ledger.row('left-planned')).toMatchObject({ state: 'ended', delete_after: expect.any(Date) })
 })
 
