@@ -17,6 +17,7 @@ import { welcomeLines } from '../cli/dev/welcome.ts'
 import { plain } from '../cli/output/style.ts'
 import { authoringNames } from '../runtime/authoring/authoring-global.ts'
 import { taskVariables } from '../runtime/task-variables.ts'
+import { readMigrations } from '../scheduler/database/migrations.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const inFolder = (folder: string) =>
@@ -128,7 +129,9 @@ test('the contract names what authors import, the variables of commands, and tab
   expect(wordsIn(section('The authoring module'))).toEqual(expect.arrayContaining([...authoringNames]))
   const variables = wordsIn(section('Environment of tasks').split('| --- |')[1]!)
   expect(variables.filter((word) => word.startsWith('BRANCHLINE_'))).toEqual([...taskVariables])
-  const schema = readFileSync(join(root, 'scheduler/database/migrations/0001_init.sql'), 'utf8')
+  const schema = readMigrations()
+    .map(({ sql }) => sql)
+    .join('\n')
   const tables = wordsIn(/These may be read[\s\S]*?:([\s\S]*?)\./.exec(section('Database'))![1]!)
   expect(tables.length).toBeGreaterThan(5)
   for (const table of tables) expect(schema).toMatch(new RegExp(`^create (table|view) ${table} `, 'm'))

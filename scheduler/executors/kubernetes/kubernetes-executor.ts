@@ -243,7 +243,11 @@ export function createKubernetesExecutor(deps: {
           const { kind, namespace, pod_name: podName } = row
           return activePod({ key: row, token, place, task, kind, namespace, podName, row })
         })
-        for (const pod of found) if (!isObjects(pod)) active.set(pod.attemptId, pod)
+        for (const pod of found) {
+          if (isObjects(pod)) continue
+          active.set(pod.attemptId, pod)
+          watches.add(pod.namespace)
+        }
         return new Map(found.map((pod) => [pod.attemptId, pod]))
       })
       const planned = [...pods.values()].filter((pod) => isObjects(pod) || pod.row!.state === 'planned')

@@ -33,6 +33,8 @@ export interface WatchStatus {
 export interface PodWatches {
   /** Takes namespaces that nobody watches, or not any more. */
   claim(): void
+  /** Watches this namespace too: it has pods of a time when it was configured. */
+  add(namespace: string): void
   status(): WatchStatus[]
   /** For who judges whether they hang. Each ends within a moment, unless Postgres does not answer. */
   readonly passes: readonly Pass[]
@@ -48,11 +50,12 @@ export function createPodWatches(deps: {
   relistIntervalMs: number
   log: Logger
 }): PodWatches {
-  const { db, client, schedulerId, namespaces, log } = deps
+  const { db, client, schedulerId, log } = deps
+  const namespaces = new Set(deps.namespaces)
   const held = new Map<string, PodWatch>()
 
   const claimPass = createPass('claim-pod-watches', log, async () => {
-    const free = namespaces.filter((namespace) => !held.has(namespace))
+    const free = [...namespaces].filter((namespace) => !held.has(namespace))
     if (free.length === 0) return
     for (const row of await claimPodWatches(db, schedulerId, free)) hold(row.namespace, row.resource_version)
   })
@@ -129,6 +132,11 @@ export function createPodWatches(deps: {
 
   return {
     claim: () => claimPass.wake(),
+    add(namespace) {
+      if (namespaces.has(namespace)) return
+      namespaces.add(namespace)
+      claimPass.wake()
+    },
     status: () =>
       [...held].map(([namespace, watch]) => ({
         namespace,

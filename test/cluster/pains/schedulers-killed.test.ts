@@ -1,7 +1,7 @@
 // Pains 1, 2, 4, 5, 6, 7 and 24: schedulers that die or are paused at the worst moments. A proxy before the API server
 // holds a scheduler exactly where it is to die; pods and servers do not pass through it.
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type Cluster, connectCluster } from '../../support/cluster.ts'
+import { type Cluster, connectCluster, type TestNamespace } from '../../support/cluster.ts'
 import { dagsLoaded, type ProgramProcess } from '../../support/deployment.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createKubernetesDeployment, type KubernetesDeployment } from '../../support/kubernetes-deployment.ts'
@@ -18,6 +18,7 @@ import {
 } from './pains.ts'
 
 let cluster: Cluster
+let elsewhere: TestNamespace
 let deployment: KubernetesDeployment
 let account: PodAccount
 let proxy: KubernetesProxy
@@ -32,11 +33,28 @@ const throughProxy = (): ProgramProcess =>
 
 beforeAll(async () => {
   cluster = await connectCluster()
-  deployment = await createKubernetesDeployment({ cluster, files: linesDag, env: quickRetries })
+  elsewhere = await cluster.createNamespace('elsewhere', { podSecurity: 'restricted' })
+  const elsewhereDag = {
+    'dags/elsewhere.ts': linesDag['dags/lines.ts']
+      .replace("dag('lines'", "dag('elsewhere'")
+      .replace('retries: 0', `retries: 0, podOverride: { metadata: { namespace: '${elsewhere.name}' } }`),
+  }
+  deployment = await createKubernetesDeployment({
+    cluster,
+    files: { ...linesDag, ...elsewhereDag },
+    env: quickRetries,
+  })
+  const secret = await deployment.namespace.kubectlJson<{ metadata: object }>([
+    'get',
+    'secret',
+    'git-credentials',
+  ])
+  secret.metadata = { name: 'git-credentials' }
+  await elsewhere.kubectl(['create', '--filename=-'], { input: JSON.stringify(secret) })
   account = await accountOfPods(deployment)
   proxy = await startKubernetesProxy(cluster.kubeconfig)
   scheduler = throughProxy()
-  await dagsLoaded(deployment)
+  await dagsLoaded(deployment, 2)
 }, 120_000)
 beforeEach(async () => {
   explainFailure(deployment)
@@ -46,6 +64,7 @@ beforeEach(async () => {
 afterAll(async () => {
   await account?.[Symbol.asyncDispose]()
   await deployment?.[Symbol.asyncDispose]()
+  await elsewhere?.[Symbol.asyncDispose]()
   await proxy?.[Symbol.asyncDispose]()
 })
 
@@ -167,3 +186,16 @@ test('pain 2: the watch goes to another scheduler when its holder dies, and miss
   other.kill('SIGTERM')
   await other.exited
 })
+
+test('pain 1: a pod in a namespace that is not configured any more is seen to its end', async () => {
+  const both = { BRANCHLINE_KUBERNETES_NAMESPACES: `${deployment.namespace.name},${elsewhere.name}` }
+  await kill()
+  scheduler = deployment.startScheduler(both)
+  await deployment.trigger('elsewhere', 'moved', { count: 40, pause_ms: 50 })
+  await eventually('it writes', () => deployment.log('elsewhere', 'moved', 'write').length > 0, 40_000)
+  await kill()
+  scheduler = throughProxy()
+  expect(await deployment.ended('elsewhere', 'moved', 60_000)).toBe('success')
+  const pods = () => elsewhere.kubectlJson<{ items: object[] }>(['get', 'pods'])
+  await eventually('its pod is gone', async () => (await pods()).items.length === 0, 30_000)
+}, 120_000)

@@ -90,3 +90,19 @@ test('only pods have callbacks', () => {
     'only pod() has callbacks',
   )
 })
+
+test('the compiler knows what each function is given, in both spellings', () => {
+  const { tasks } = dag('typed', {}, () => {
+    pod('train', {
+      image: 'trainer:4',
+      callbacks: [
+        { onPodStarting: ({ pod, context }) => `${pod?.spec?.nodeName} ${context.tryNumber.toFixed()}` },
+        { progress_callback: ({ line, container }) => line.trim() + container.trim() },
+      ],
+      progressCallback: async ({ line, log, signal }) => log.info(line, { aborted: signal.aborted }),
+    })
+    // @ts-expect-error: only progressCallback has lines
+    pod('wrong', { image: 'trainer:4', callbacks: { onPodStarting: ({ line }) => line } })
+  })
+  expect(tasks.size).toBe(2)
+})
