@@ -1,5 +1,6 @@
-// The benchmark: `npm run bench` for all cases, `npm run bench -- b d` for some. One JSON line for each figure on
-// standard output, what happens meanwhile on standard error. docs/performance.md says what each case is.
+// The benchmark: `npm run bench` for the cases of a machine, `npm run bench -- b d` for some, `bench/on-cluster` for those
+// that need a cluster. One JSON line for each figure on standard output, what happens meanwhile on standard error.
+// docs/performance.md says what each case is.
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -10,11 +11,13 @@ import { messageOf } from '../runtime/errors.ts'
 import { didYouMean } from '../runtime/nearest.ts'
 import { isRunning } from '../runtime/process-start.ts'
 import { type Program, programPath } from '../runtime/programs.ts'
+import { clusterPartsMissing } from '../test/support/cluster.ts'
 import { chain } from './cases/chain.ts'
 import { fanOut } from './cases/fan-out.ts'
 import { idle } from './cases/idle.ts'
 import { loadAll } from './cases/load-all.ts'
 import { longRun } from './cases/long-run.ts'
+import { podCheckout } from './cases/pod-checkout.ts'
 import { podRate } from './cases/pod-rate.ts'
 import { pods } from './cases/pods.ts'
 import { podsRunning } from './cases/pods-running.ts'
@@ -28,20 +31,25 @@ import { type BenchLine, lineOf, markdownTable, readLines, withTable } from './s
 import { describeMachine } from './support/machine.ts'
 import { memoryFileSystem } from './support/sample-repository.ts'
 
-const cases: readonly BenchCase[] = [
+const machineCases: readonly BenchCase[] = [
   ...[trigger, chain, fanOut, throughput, push, loadAll, idle, longRun, sync],
-  ...[pods, podRate, podsRunning],
 ]
+const clusterCases: readonly BenchCase[] = [pods, podCheckout, podRate, podsRunning]
+const cases = [...machineCases, ...clusterCases]
 const prefix = 'branchline-bench-'
 const documentPath = join(import.meta.dirname, '../docs/performance.md')
+
+const caseText = ({ letter, name }: BenchCase): string => `${letter} ${name}`
 
 const usage = `Usage: npm run bench -- [options] [case…]
        npm run bench -- --table < lines
 
-Cases: ${cases.map(({ letter, name }) => `${letter} ${name}`).join(', ')}; all without one.
+Cases: ${machineCases.map(caseText).join(', ')}; all of these without one.
+On a cluster, by bench/on-cluster: ${clusterCases.map(caseText).join(', ')}; all of these by --cluster.
 
   --quick         few rounds: shows that a case works, not how fast it is
   --dist          runs the built programs of dist/ instead of the sources
+  --cluster       the cases that need a cluster
   --cpu-prof DIR  writes CPU profiles of the schedulers there
   --write-doc     puts the table of what was measured into docs/performance.md
   --table         only makes that table, of lines on standard input
@@ -54,6 +62,7 @@ async function main(): Promise<number> {
     options: {
       quick: { type: 'boolean', default: false },
       dist: { type: 'boolean', default: false },
+      cluster: { type: 'boolean', default: false },
       'cpu-prof': { type: 'string' },
       'write-doc': { type: 'boolean', default: false },
       table: { type: 'boolean', default: false },
@@ -68,8 +77,8 @@ async function main(): Promise<number> {
     process.stdout.write(markdownTable(await readLines(process.stdin)))
     return 0
   }
-  const chosen = choose(positionals)
-  if (options['write-doc'] && (options.quick || chosen !== cases)) {
+  const chosen = choose(positionals, options.cluster ? clusterCases : machineCases)
+  if (options['write-doc'] && (options.quick || positionals.length > 0)) {
     throw new Error(
       '--write-doc takes all cases, and not --quick: a table of half of the figures would say less than the old one',
     )
@@ -86,13 +95,18 @@ async function main(): Promise<number> {
     signal: stopping.signal,
     progress: (text) => process.stderr.write(`${text}\n`),
   })
-  if (options['write-doc'])
-    await writeFile(documentPath, withTable(await readFile(documentPath, 'utf8'), lines))
+  if (options['write-doc']) {
+    const table = options.cluster ? 'pods' : 'machine'
+    await writeFile(documentPath, withTable(await readFile(documentPath, 'utf8'), table, lines))
+  }
   return 0
 }
 
-/** @throws Error that names the nearest case */
-function choose(names: readonly string[]): readonly BenchCase[] {
+/**
+ * @param all those that are meant where no name is given
+ * @throws Error that names the nearest case
+ */
+function choose(names: readonly string[], all: readonly BenchCase[]): readonly BenchCase[] {
   const wanted = names.map((name) => {
     const found = cases.find((one) => one.letter === name || one.name === name)
     if (found !== undefined) return found
@@ -102,7 +116,7 @@ function choose(names: readonly string[]): readonly BenchCase[] {
     )
     throw new Error(`there is no case '${name}'.${hint}\n\n${usage}`)
   })
-  return wanted.length === 0 ? cases : wanted
+  return wanted.length === 0 ? all : wanted
 }
 
 const builtProgram = (program: Program) => join(import.meta.dirname, '..', 'dist', `${program}.js`)
@@ -121,7 +135,12 @@ async function measureAll(
   const lines: BenchLine[] = []
   for (const one of chosen) {
     given.signal.throwIfAborted()
-    given.progress(`${one.letter} ${one.name}`)
+    const missing = clusterCases.includes(one) ? clusterPartsMissing() : undefined
+    if (missing !== undefined) {
+      given.progress(`${caseText(one)} is left out: ${missing}. bench/on-cluster boots one`)
+      continue
+    }
+    given.progress(caseText(one))
     const ending = new AbortController()
     const signal = AbortSignal.any([given.signal, ending.signal])
     const giveUp = (reason: Error) => ending.abort(reason)

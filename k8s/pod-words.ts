@@ -14,6 +14,8 @@ export interface PodWords {
 /** What the words are made of: columns of the launch ledger. */
 export interface SeenPod {
   state: 'planned' | 'created' | 'ended' | 'deleted'
+  /** The API server's; null: it never said that it made one. */
+  uid?: string | null | undefined
   /** Null: nothing was seen of it yet. */
   observation: PodObservation | null
   /** It is not in the API server any more, also where nobody saw it go. */
@@ -47,7 +49,10 @@ export function wordsText({ status, message }: PodWords): string {
   return message === null ? status : `${status}: ${message}`
 }
 
-function unseenWords({ state, is_gone, waiting_reason, waiting_message }: SeenPod): PodWords {
+function unseenWords({ state, uid, is_gone, waiting_reason, waiting_message }: SeenPod): PodWords {
+  if (uid === null && (state === 'ended' || state === 'deleted')) {
+    return { status: 'NotMade', message: 'it was never in the cluster' }
+  }
   if (is_gone || state === 'ended' || state === 'deleted') {
     return { status: 'Deleted', message: 'nothing was seen of it in the cluster' }
   }

@@ -100,7 +100,7 @@ function faultOf({ manifest }: LoadedDag, executorNames: readonly string[]): str
         task.executor === executor
           ? `names the executor '${executor}'`
           : `is a ${task.kind}, and needs the executor '${executor}'`
-      return `task '${task.task_id}' ${what}, which there is not.${didYouMean(executor, executorNames)} There is: ${executorNames.join(', ')}.`
+      return `task '${task.task_id}' ${what}, which there is not.${didYouMean(executor, executorNames)} There is: ${executorNames.join(', ')}. The setting executors says which there are.`
     }
   }
   return undefined

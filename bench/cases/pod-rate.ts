@@ -22,7 +22,6 @@ const stages = { startsAfterMs: 100, runsForMs: 1_000 }
 export const podRate: BenchCase = {
   letter: 'l',
   name: 'pod-rate',
-  isOnCluster: true,
   async measure(context) {
     const { isQuick, signal } = context
     const pods = isQuick ? 300 : 3_000

@@ -1,8 +1,9 @@
 // (m) Ten thousand pods that run at once, on fake nodes (KWOK): what a scheduler takes of memory with them, how soon
 // another one has all of them when the first is killed, what it asks of the API server for that, and whether the ends
 // of all of them, which then come at once, are known.
-import type { BenchCase, Measurement } from '../support/bench-case.ts'
+
 import { podRequests } from '../support/api-server-metrics.ts'
+import type { BenchCase, Measurement } from '../support/bench-case.ts'
 import { fakePodsModule } from '../support/pod-modules.ts'
 import { podsRun, prepareRuns, releaseRuns, runsAreOver } from '../support/pod-runs.ts'
 import { createPodPlace, podConcurrency } from '../support/pod-system.ts'
@@ -17,7 +18,6 @@ const neverMs = 3_600_000
 export const podsRunning: BenchCase = {
   letter: 'm',
   name: 'pods-running',
-  isOnCluster: true,
   async measure(context) {
     const { isQuick, signal } = context
     const pods = isQuick ? 300 : 10_000

@@ -8,7 +8,9 @@ export async function podRequests(cluster: Cluster): Promise<Map<string, number>
   for (const line of text.split('\n')) {
     const found = /^apiserver_request_total\{([^}]*)\} (\S+)$/.exec(line)
     if (found === null) continue
-    const labels = new Map([...found[1]!.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]))
+    const labels = new Map(
+      [...found[1]!.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+    )
     if (labels.get('resource') !== 'pods') continue
     const subresource = labels.get('subresource')
     const key = `${labels.get('verb')} pods${subresource ? `/${subresource}` : ''}`

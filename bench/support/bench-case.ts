@@ -56,7 +56,5 @@ export interface BenchCase {
   /** `a` to `m`, as in docs/performance.md. */
   letter: string
   name: string
-  /** Needs a cluster; see bench/on-cluster. */
-  isOnCluster?: true
   measure(context: BenchContext): Promise<readonly Measurement[]>
 }

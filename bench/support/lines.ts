@@ -52,15 +52,23 @@ export async function readLines(stream: NodeJS.ReadableStream): Promise<BenchLin
     .map((line) => JSON.parse(line) as BenchLine)
 }
 
-const tableBegin = '<!-- table: made by `npm run bench -- --write-doc` -->'
+const tableBegins = {
+  machine: '<!-- table: made by `npm run bench -- --write-doc` -->',
+  pods: '<!-- table: made by `bench/on-cluster --write-doc` -->',
+} as const
 const tableEnd = '<!-- end of table -->'
 
 /** The document with the table of these lines in place of the one that it has. @throws Error where it has no place for it */
-export function withTable(document: string, lines: readonly BenchLine[]): string {
-  const [before, rest] = document.split(tableBegin)
-  const after = rest?.split(tableEnd)[1]
-  if (after === undefined) throw new Error(`the document has no lines ${tableBegin} and ${tableEnd}`)
-  return `${before}${tableBegin}\n${markdownTable(lines)}${tableEnd}${after}`
+export function withTable(
+  document: string,
+  table: keyof typeof tableBegins,
+  lines: readonly BenchLine[],
+): string {
+  const tableBegin = tableBegins[table]
+  const begin = document.indexOf(tableBegin)
+  const end = document.indexOf(tableEnd, begin)
+  if (begin < 0 || end < 0) throw new Error(`the document has no lines ${tableBegin} and ${tableEnd}`)
+  return `${document.slice(0, begin)}${tableBegin}\n${markdownTable(lines)}${document.slice(end)}`
 }
 
 /** The table of docs/performance.md. */

@@ -25,11 +25,11 @@ export interface PodSite extends Site {
 const username = 'bench'
 const password = 'a-password'
 
-/** @param files of the repository, one Dag module among them */
+/** @param files of the repository, modules with so many Dags among them */
 export async function startPodSite(
   context: BenchContext,
   name: string,
-  files: Record<string, string>,
+  { files, dags }: { files: Record<string, string>; dags: number },
 ): Promise<PodSite> {
   await using starting = new AsyncDisposableStack()
   const place = starting.use(await createPodPlace(name))
@@ -78,7 +78,7 @@ export async function startPodSite(
     readiness: 'reported',
   })
   starting.defer(() => web.stop())
-  await dagsAreLive(context, site.db, 1, 20)
+  await dagsAreLive(context, site.db, dags, 20)
   const stack = starting.move()
   return { ...site, place, scheduler, web, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }

@@ -99,7 +99,7 @@ function unreachable(url: string, error: unknown): unknown {
   const reason =
     name === 'TimeoutError' ? 'no answer in time' : (cause?.code ?? cause?.message ?? messageOf(error))
   return new ApiUnreachableError(
-    `no server answers at ${url} (${reason}). Start one with \`${callText('dev')}\`, or name another with --api-url or BRANCHLINE_API_URL`,
+    `no server answers at ${url} (${reason}). Start one with \`${callText('dev')}\`, or name another with --api-url or BRANCHLINE_API_URL; one in a cluster is reached by \`kubectl port-forward\`, which ends with the pod it leads to`,
     { cause: error, details: { url } },
   )
 }

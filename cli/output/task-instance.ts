@@ -9,6 +9,9 @@ import { elapsed, localTime, relativeTime } from './time.ts'
 /** More of a result is for `--json`. */
 const maxResultLength = 200
 
+/** From the start of its container to the first word of an attempt it takes a second or two. */
+const unheardMs = 20_000
+
 /**
  * The task instance's own lines, then a block for each attempt, oldest first.
  * @param now milliseconds since the epoch
@@ -43,15 +46,28 @@ function attemptLines(attempt: Attempt, style: Style, now: number): string[] {
   const { try_number, state, error, pod } = attempt
   const took = elapsed(attempt, now)
   const head = `attempt ${try_number}  ${stateText(state, style)}${took === '' ? '' : `  ${took}`}`
-  const where = attempt.hostname === null ? '' : ` on ${attempt.hostname}, process ${attempt.pid}`
+  // What runs outside of our own processes (a pod of `pod()`) has none here.
+  const process = attempt.pid === null ? '' : `, process ${attempt.pid}`
+  const where = attempt.hostname === null ? '' : ` on ${attempt.hostname}${process}`
   const fields: [string, string][] = [
     ['queued', localTime(attempt.queued_at)],
     ['started', localTime(attempt.start_date)],
     ['ended', localTime(attempt.end_date)],
     ['executor', `${attempt.executor}${where}`],
     ...(pod === null ? [] : podFields(pod, style)),
+    ...unheardFields(attempt, now),
     ...(attempt.exit_code === null ? [] : [['exit code', String(attempt.exit_code)] as [string, string]]),
     ...(error === null ? [] : [['error', `${error.name}: ${error.message}`] as [string, string]]),
   ]
   return ['', head, ...renderFields(fields, style).map((line) => `  ${line}`)]
+}
+
+/** What to look at where the container runs and its program has not said so: as a rule it does not reach the API. */
+function unheardFields({ pod, start_date, end_date }: Attempt, now: number): [string, string][] {
+  const begun = pod?.containers[0]?.started_at
+  if (pod?.kind !== 'task' || pod.status !== 'Running' || begun == null) return []
+  if (start_date !== null || end_date !== null || now - Date.parse(begun) < unheardMs) return []
+  const { namespace, pod_name } = pod
+  const look = `kubectl --namespace ${namespace} logs ${pod_name} --container base`
+  return [['unheard', `its program has not reached the API (execution_api_url) yet. What it says: ${look}`]]
 }

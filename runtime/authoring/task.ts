@@ -78,6 +78,17 @@ function readInputsAndOptions(
   const [only = {}] = given
   const hasTasks =
     typeof only === 'object' && only !== null && Object.values(only).some((v) => v instanceof Task)
+  const mixed = Object.entries(only ?? {}).find(([, value]) => hasTasks && !(value instanceof Task))?.[0]
+  if (mixed !== undefined && taskOptionNames.some((name) => name === mixed)) {
+    throw new DagDefinitionError(
+      `${place}: option '${mixed}' stands among the inputs: options are an object of their own behind them, task(id, { orders }, { ${mixed}: … }, …)`,
+    )
+  }
+  if (!hasTasks && typeof only === 'object' && only !== null && 'inputs' in only) {
+    throw new DagDefinitionError(
+      `${place}: task() has no option 'inputs': its inputs are an object of their own before the options, task(id, { orders }, { retries: 1 }, …)`,
+    )
+  }
   return hasTasks
     ? { inputs: only as TaskInputs, options: {} }
     : { inputs: null, options: only as TaskOptions }

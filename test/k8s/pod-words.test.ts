@@ -210,7 +210,8 @@ test.each<[string, Partial<SeenPod>, string]>([
   ],
   ['created and not seen', {}, 'Pending: it was created, and nothing was seen of it yet'],
   ['gone before it was seen', { is_gone: true }, 'Deleted: nothing was seen of it in the cluster'],
-  ['ended before it was created', { state: 'ended' }, 'Deleted: nothing was seen of it in the cluster'],
+  ['ended before it was seen', { state: 'ended' }, 'Deleted: nothing was seen of it in the cluster'],
+  ['refused', { state: 'ended', uid: null, is_gone: true }, 'NotMade: it was never in the cluster'],
   [
     'gone, and nobody saw it go',
     { is_gone: true, observation: pod({ phase: 'Running', containers: [running('base')] }) },

@@ -35,6 +35,13 @@ const tellAtOnce = 32
 /** A pod that does not show that it was told is told again after so long. */
 const tellAgainMs = 5_000
 
+/** Its container runs, and nothing came of it. */
+const unheard = {
+  name: 'Unheard',
+  message:
+    'its program runs and has not reached the API: is execution_api_url right, as pods see it, and does a network policy let them through?',
+}
+
 type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 
 export interface PodReconciler {
@@ -74,7 +81,8 @@ export function createPodReconciler(deps: {
   const warnings = createPodWarnings({
     client,
     onWarning(pod, warning) {
-      if (pod.startedAt !== null || pod.isEnding) return
+      // What is fatal by the status stays so: its time would begin anew with each event.
+      if (pod.startedAt !== null || pod.isEnding || pod.trouble?.isFatal) return
       noteTrouble(pod, warning, false)
       setPodWaiting(db, pod.key, { reason: warning.name, message: warning.message }).catch(() => {})
     },
@@ -127,6 +135,12 @@ export function createPodReconciler(deps: {
     }
     // The clock tells whether a node that should end it is still there.
     if (row.observation?.deletion_timestamp != null) waiting.add(pod)
+    if (verdict.type === 'running' && operator === null && row.started_at === null) {
+      // Its program may never be heard: the time for that is the time for starting.
+      noteTrouble(pod, unheard, false)
+      waiting.add(pod)
+      return
+    }
     if (verdict.type === 'running') {
       pod.trouble = null
       follow(pod)

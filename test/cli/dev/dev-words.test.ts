@@ -28,6 +28,7 @@ afterEach(() => {
 test.each([
   { script: '/repo/cli/main.ts', searchPath: '/usr/bin', prefix: 'npm run -s branchline --' },
   { script: '/usr/bin/branchline', searchPath: '/bin:/usr/bin', prefix: 'branchline' },
+  { script: '/usr/lib/branchline/bin/branchline.js', searchPath: '/usr/local/bin', prefix: 'branchline' },
   {
     script: '/app/node_modules/.bin/branchline',
     searchPath: '/app/node_modules/.bin',

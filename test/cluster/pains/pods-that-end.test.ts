@@ -23,6 +23,18 @@ const files = {
   'dags/disturbed.ts': `
     import { dag, task } from 'branchline'
 
+    export const cancelled = dag('cancelled', {}, () => {
+      task('wait', { retries: 3 }, async ({ log, signal }) => {
+        log.info('line 1')
+        await new Promise((done) => signal.addEventListener('abort', done))
+        log.info('line 2')
+        signal.throwIfAborted()
+      })
+      task('does_not_heed', { retries: 3, executionTimeout: '1s' }, async ({ log }) => {
+        log.info('line 1')
+        await new Promise((done) => setTimeout(done, 120_000))
+      })
+    })
     export default dag('disturbed', {}, () => {
       const wait = async ({ log, tryNumber, signal }) => {
         log.info('attempt ' + tryNumber)
@@ -105,9 +117,9 @@ beforeAll(async () => {
   deployment = await createKubernetesDeployment({
     cluster,
     files: { ...files, 'dags/own.ts': own },
-    env: quickRetries,
+    env: { ...quickRetries, BRANCHLINE_TASK_KILL_GRACE: '1s' },
   })
-  await schedulerReady(deployment, 2)
+  await schedulerReady(deployment, 3)
 }, 120_000)
 beforeEach(() => explainFailure(deployment))
 afterAll(async () => {
@@ -228,3 +240,28 @@ test('pains 25, 26 and 27: a container that ends without a result is a failure w
   }
   await podsGone(deployment)
 }, 180_000)
+
+test('a run that is cancelled ends its pods, tells the task why, and makes no further attempt', async () => {
+  await deployment.trigger('cancelled', 'one')
+  const lines = (taskId: string) => taskLines(deployment, 'cancelled', 'one', taskId)
+  await eventually('it runs', () => lines('wait').length > 0, 60_000)
+  await eventually(
+    'the other one is to be tried again',
+    async () =>
+      (await deployment.attempts('cancelled', 'one')).some(
+        ({ task_id, state }) => task_id === 'does_not_heed' && state === 'failed',
+      ),
+    60_000,
+  )
+  await branchline(deployment, ['runs', 'cancel', 'cancelled', 'one'])
+  expect(await deployment.ended('cancelled', 'one', 60_000)).toBe('failed')
+  const ends = await endsOf(deployment, 'cancelled', 'one')
+  expect(ends.get('wait')).toMatchObject({
+    state: 'failed',
+    tryNumber: 1,
+    error: expect.stringMatching(/cancelled/),
+  })
+  expect(lines('wait')).toEqual(['line 1', 'line 2'])
+  expect(ends.get('does_not_heed')!.error).toMatch(/timeout|took longer|timed out/i)
+  await podsGone(deployment)
+}, 150_000)

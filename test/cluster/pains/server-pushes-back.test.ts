@@ -82,6 +82,11 @@ test('pain 10: a task waits while a quota is used up, says so, and runs when the
   )
   const words = () => branchline(deployment, ['tasks', 'show', 'lines', 'quota', 'write'])
   expect(await words()).toMatch(/exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0/)
+  // One that is cancelled meanwhile ends at once, and never had a pod.
+  await deployment.trigger('lines', 'quota-cancelled')
+  await eventually('it waits too', () => log('quota-cancelled').length > 0, 30_000)
+  await branchline(deployment, ['runs', 'cancel', 'lines', 'quota-cancelled'])
+  expect(await deployment.ended('lines', 'quota-cancelled')).toBe('failed')
   // Longer than a pod may be pending: it is none yet.
   const since = Date.now()
   await eventually('it has waited longer than a pod may', () => Date.now() - since > 15_000)
@@ -89,6 +94,7 @@ test('pain 10: a task waits while a quota is used up, says so, and runs when the
   await deployment.ended('lines', 'quota', 90_000)
   expect(log('quota').at(-1)).toBe('line 10')
   expect(await deployment.attempts('lines', 'quota')).toMatchObject([{ try_number: 1, state: 'success' }])
+  expect(account.made().has('quota-cancelled/write/1')).toBe(false)
 }, 150_000)
 
 test('pain 10: a storm of 429, 500, 503 and conflicts delays pods and fails none', async () => {

@@ -147,7 +147,12 @@ test.each<[string, () => unknown, RegExp]>([
   [
     'inputs mixed with options',
     () => anyTask('load', { orders: task('x', () => 1), retries: 2 }, () => {}),
-    /input 'retries' is 2, but must be a task/,
+    /option 'retries' stands among the inputs/,
+  ],
+  [
+    'inputs as an option',
+    () => anyTask('load', { inputs: { orders: task('x', () => 1) } }, () => {}),
+    /its inputs are an object of their own before the options/,
   ],
   [
     'an input that is undefined',

@@ -10,7 +10,8 @@ export function podJson({ observation, ...row }: ShownPodRow): Pod {
   const base: ContainerObservation | undefined = observation?.containers[0]
   return {
     ...jsonRow(row),
-    ...podWords({ ...row, observation }),
+    // Of a job, and of what resource() makes, the ledger keeps no uid.
+    ...podWords({ ...row, uid: isPod(row) ? row.uid : undefined, observation }),
     phase: observation?.phase ?? null,
     node_name: observation?.node_name ?? null,
     unschedulable: observation?.unschedulable ?? null,
@@ -20,6 +21,10 @@ export function podJson({ observation, ...row }: ShownPodRow): Pod {
     exit_code: base?.exit_code ?? null,
     signal: base?.signal ?? null,
   }
+}
+
+function isPod({ kind }: Pick<ShownPodRow, 'kind'>): boolean {
+  return kind === 'task' || kind === 'pod'
 }
 
 export function podDetailsJson({ manifest, ...row }: ShownPodRow & { manifest: string }): PodDetails {
