@@ -36,7 +36,7 @@ export const podRate: BenchCase = {
     const ofFloor: BarePods[] = []
     let measured: Round | undefined
     const rate = await inTurn({
-      rounds: isQuick ? 1 : 3,
+      rounds: isQuick ? 1 : 2,
       warmUp: 1,
       signal,
       async measure(round) {

@@ -50,7 +50,7 @@ async function measureOne(context: BenchContext, site: PodSite): Promise<Measure
   let lastRunId = 0
   let count = 0
   const rounds = await inTurn({
-    rounds: isQuick ? 2 : 15,
+    rounds: isQuick ? 2 : 11,
     warmUp: 1,
     signal,
     async measure() {
@@ -111,7 +111,7 @@ async function measureFifty(context: BenchContext, site: PodSite): Promise<Measu
   const cpu = { scheduler: [] as number[], web: [] as number[] }
   let lastRunId = 0
   const rate = await inTurn({
-    rounds: isQuick ? 1 : 5,
+    rounds: isQuick ? 1 : 3,
     warmUp: isQuick ? 0 : 1,
     signal,
     async measure(round) {

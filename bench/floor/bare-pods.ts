@@ -97,7 +97,7 @@ function labelled(pod: V1Pod): V1Pod {
 }
 
 /** @throws what `work` throws first */
-export async function inParallel<Item>(
+async function inParallel<Item>(
   items: readonly Item[],
   concurrency: number,
   work: (item: Item) => Promise<void>,
