@@ -101,8 +101,13 @@ async function main(destination: { write(line: string): void }): Promise<number>
         if (!options.oneTime) preferSizeToSpeed()
       },
     })
-    const ended = handleSignals(wakeSignal, service)
-    const end = await Promise.race([service.run(), ended])
+    const { ended, hasCome } = handleSignals(wakeSignal, service)
+    const running = service.run().catch((error: unknown) => {
+      // What is ended under it fails: that is no failure of its own.
+      if (hasCome()) return 'stopped' as const
+      throw error
+    })
+    const end = await Promise.race([running, ended])
     if (typeof end === 'number') return end
     if (end === 'stopped') return await ended
     return end === 'one_time' ? ExitCode.done : ExitCode.failed
@@ -151,13 +156,18 @@ function addOwnUser(): void {
   addUser({ uid: getuid(), gid: getgid(), home: env.HOME || process.cwd() })
 }
 
-/** Resolves with an exit code when a signal ended the service, within `stopGraceMs`. */
-function handleSignals(wakeSignal: NodeJS.Signals | undefined, service: SyncService): Promise<number> {
+/** `ended` resolves with an exit code when a signal ended the service, within `stopGraceMs`. */
+function handleSignals(
+  wakeSignal: NodeJS.Signals | undefined,
+  service: SyncService,
+): { ended: Promise<number>; hasCome: () => boolean } {
+  let hasCome = false
   if (wakeSignal !== undefined) process.on(wakeSignal, service.wake)
-  return new Promise((resolve) => {
+  const ended = new Promise<number>((resolve) => {
     for (const signal of endingSignals) {
       if (signal === wakeSignal) continue
       process.once(signal, async () => {
+        hasCome = true
         // Nothing is left to do for a commit that is published; so git-sync calls this an end and no interruption.
         const isDone = signal === 'SIGINT' && service.isFinal()
         await Promise.race([service.stop(), new Promise((done) => setTimeout(done, stopGraceMs))])
@@ -167,6 +177,7 @@ function handleSignals(wakeSignal: NodeJS.Signals | undefined, service: SyncServ
     // Whoever started us was killed: the same as asking us to end.
     onParentGone(() => process.kill(process.pid, 'SIGTERM'))
   })
+  return { ended, hasCome: () => hasCome }
 }
 
 /** As git-sync has it: bare for options that cannot work, as JSON for what fails afterwards. */
