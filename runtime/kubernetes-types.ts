@@ -1,5 +1,6 @@
 // The types of Kubernetes' objects, as its own API description generates them: what a pod template, an override or an
-// observation is made of. Only types, so that nobody who imports them loads a client.
+// observation is made of. Only types, so that nobody who imports them loads a client; and not from the package's own
+// index, which leads to types of packages that a user's compiler does not find.
 export type {
   CoreV1Event,
   V1Affinity,
@@ -22,4 +23,4 @@ export type {
   V1Toleration,
   V1Volume,
   V1VolumeMount,
-} from '@kubernetes/client-node'
+} from '@kubernetes/client-node/dist/gen/models/all.js'
