@@ -1,5 +1,6 @@
 // The way to an API server: finds which one is meant and as whom, and makes the client of it.
 import { type Clock, systemClock } from '../runtime/clock.ts'
+import type { Config } from '../runtime/config-table.ts'
 import { createClusterCalls } from './client/cluster-calls.ts'
 import { openCredentials } from './client/credentials.ts'
 import { createExecCalls } from './client/exec.ts'
@@ -13,6 +14,18 @@ export interface ConnectOptions extends KubeConfigChoice {
   /** How long a call may take; default 30 s. Streams are bounded by how long they are silent. */
   requestTimeoutMs?: number
   clock?: Clock
+}
+
+/** The cluster that a deployment's configuration names. */
+export function configuredCluster(
+  config: Pick<Config, 'kubernetes_in_cluster' | 'kubernetes_config_file' | 'kubernetes_cluster_context'>,
+): Omit<KubeConfigChoice, 'environment'> {
+  const { kubernetes_in_cluster: inCluster } = config
+  return {
+    inCluster: inCluster === 'auto' ? null : inCluster === 'true',
+    configFile: config.kubernetes_config_file,
+    context: config.kubernetes_cluster_context,
+  }
 }
 
 /**

@@ -3,6 +3,7 @@
 // result is to be taken, the attempt succeeds only once our sidecar has said that it was.
 import type { PodOperatorManifest } from '../../runtime/operator-manifest.ts'
 import type { ErrorReport, FinishReport } from '../../runtime/task-runner/protocol.ts'
+import { nodeReasons, unseenEndReasons } from '../node-reasons.ts'
 import type { ContainerObservation, PodObservation } from '../pod-observation.ts'
 import { type PodWords, podWords } from '../pod-words.ts'
 import { xcomContainer } from './xcom-sidecar.ts'
@@ -39,15 +40,6 @@ export interface JudgedOperatorPod {
   fatalReasons: readonly string[]
   nowMs: number
 }
-
-/** Reasons with which a node ends a pod, whatever runs in it. A deadline of the pod's own is not among them. */
-const nodeReasons: ReadonlySet<string> = new Set([
-  ...['Evicted', 'NodeLost', 'NodeShutdown', 'Shutdown', 'Terminated', 'Preempting', 'NodeAffinity'],
-  ...['UnexpectedAdmissionError', 'OutOfcpu', 'OutOfmemory', 'OutOfpods', 'OutOfephemeral-storage'],
-])
-
-/** Of a container whose end the node did not see: it was down. */
-const unseenEndReasons: ReadonlySet<string> = new Set(['ContainerStatusUnknown', 'Unknown'])
 
 /** Of SIGKILL. */
 const killedExitCode = 137

@@ -14,29 +14,12 @@ import { podOverrideFault } from '../pod-override.ts'
 import { jsonbFault } from '../storable.ts'
 import { operatorFault } from './operator-check.ts'
 import type { BundlePosition, ModuleReading } from './reader-protocol.ts'
+import { type Check, isCount, isObject, isText, listOf, oneOf, orNull, type Shape } from './shape-check.ts'
 
-type Check = (value: unknown) => boolean
-type Shape<Type> = { [Key in keyof Required<Type>]: Check }
-
-const isText: Check = (value) => typeof value === 'string'
 const isBoolean: Check = (value) => typeof value === 'boolean'
 const isNumber: Check = (value) => typeof value === 'number' && Number.isFinite(value)
-const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
-const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
 const isPositive: Check = (value) => isCount(value) && value !== 0
 const isTime: Check = (value) => isText(value) && !Number.isNaN(Date.parse(value as string))
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value)
-const oneOf =
-  (...values: readonly unknown[]): Check =>
-  (value) =>
-    values.includes(value)
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check)
 
 const isSchedule: Check = (value) => {
   if (!isObject(value)) return false

@@ -9,27 +9,10 @@ import type {
   SecretManifest,
 } from '../operator-manifest.ts'
 import { podCallbackNames } from '../pod-callback-names.ts'
+import { type Check, isCount, isObject, isText, listOf, oneOf, orNull, type Shape } from './shape-check.ts'
 
-type Check = (value: unknown) => boolean
-type Shape<Type> = { [Key in keyof Required<Type>]: Check }
-
-const isText: Check = (value) => typeof value === 'string'
 const isFlag: Check = (value) => typeof value === 'boolean'
-const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0
-const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 const isTextMap: Check = (value) => isObject(value) && Object.values(value as object).every(isText)
-const orNull =
-  (check: Check): Check =>
-  (value) =>
-    value === null || check(value)
-const oneOf =
-  (...values: readonly unknown[]): Check =>
-  (value) =>
-    values.includes(value)
-const listOf =
-  (check: Check): Check =>
-  (value) =>
-    Array.isArray(value) && value.every(check)
 const shaped =
   <Type>(shape: Shape<Type>): Check =>
   (value) =>

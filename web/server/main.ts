@@ -76,15 +76,9 @@ async function serve(): Promise<void> {
 /** For attempts in pods; the API server is asked for its keys when the first of them speaks. */
 async function executionDeps(values: Config) {
   if (!values.executors.includes('kubernetes')) return undefined
-  const { connectKubernetes } = await import('../../k8s/connect.ts')
+  const { configuredCluster, connectKubernetes } = await import('../../k8s/connect.ts')
   const { createPodIdentification } = await import('../../k8s/pod-identity.ts')
-  const { kubernetes_in_cluster: inCluster } = values
-  const client = await connectKubernetes({
-    inCluster: inCluster === 'auto' ? null : inCluster === 'true',
-    configFile: values.kubernetes_config_file,
-    context: values.kubernetes_cluster_context,
-    environment: process.env,
-  })
+  const client = await connectKubernetes({ ...configuredCluster(values), environment: process.env })
   return {
     identification: createPodIdentification({
       keySet: () => client.keySet(),

@@ -2,7 +2,7 @@
 // in the configuration, checked at the start.
 import { readFile } from 'node:fs/promises'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
-import { connectKubernetes } from '../../../k8s/connect.ts'
+import { configuredCluster, connectKubernetes } from '../../../k8s/connect.ts'
 import { pushBackOf } from '../../../k8s/kubernetes-error.ts'
 import { loadPodHook, type PodHook } from '../../../k8s/pod/pod-hook.ts'
 import { type PodSettings, podSettings } from '../../../k8s/pod/pod-settings.ts'
@@ -29,13 +29,8 @@ export async function openKubernetes(
   environment: NodeJS.ProcessEnv,
   log: Logger,
 ): Promise<Kubernetes> {
-  const { kubernetes_in_cluster: inCluster, pod_template_file: templateFile, pod_hook: hookFile } = config
-  const client = await connectKubernetes({
-    inCluster: inCluster === 'auto' ? null : inCluster === 'true',
-    configFile: config.kubernetes_config_file,
-    context: config.kubernetes_cluster_context,
-    environment,
-  })
+  const { pod_template_file: templateFile, pod_hook: hookFile } = config
+  const client = await connectKubernetes({ ...configuredCluster(config), environment })
   const settings = podSettings(config, config.kubernetes_namespace ?? client.namespace)
   const template =
     templateFile === null

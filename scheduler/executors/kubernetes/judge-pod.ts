@@ -6,6 +6,7 @@
 // What the cluster did to the pod (evicted, node lost, no room, image not pulled, deleted by somebody) is told apart
 // from what the task did, by conditions and reasons that Kubernetes gives, never by their texts.
 
+import { nodeReasons, unseenEndReasons } from '../../../k8s/node-reasons.ts'
 import { baseContainer } from '../../../k8s/pod/pod-names.ts'
 import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
 import type { CancelReason, ErrorReport, FinishReport } from '../../../runtime/task-runner/protocol.ts'
@@ -32,22 +33,6 @@ export type JudgedPod = Pick<
   'observation' | 'is_gone' | 'started_at' | 'finish' | 'cancel_reason' | 'memory_peak_bytes'
 >
 
-/** Reasons with which the kubelet or the node's life cycle ends a pod, whatever runs in it. */
-const infrastructureReasons = new Set([
-  'Evicted',
-  'NodeLost',
-  'NodeShutdown',
-  'Shutdown',
-  'Terminated',
-  'Preempting',
-  'NodeAffinity',
-  'UnexpectedAdmissionError',
-  'OutOfcpu',
-  'OutOfmemory',
-  'OutOfpods',
-  'OutOfephemeral-storage',
-])
-
 /** Fatal reasons that are the cluster's fault, or a registry's, and not the configuration's. */
 const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'ImageInspectError', 'RegistryUnavailable'])
 
@@ -56,9 +41,6 @@ const imageReasons = new Set(['ErrImagePull', 'ImagePullBackOff', 'ImageInspectE
  * for lost, and what runs there overlaps with the next attempt.
  */
 const nodeSilenceMs = 60_000
-
-/** Of a container whose end the node did not see: it was down. */
-const unseenEndReasons: ReadonlySet<string> = new Set(['ContainerStatusUnknown', 'Unknown'])
 
 /** Of SIGKILL and SIGTERM. */
 const killedExitCodes: ReadonlySet<number> = new Set([137, 143])
@@ -198,7 +180,7 @@ function endedWithoutRecord(
   if (told !== null && (observation.disruption !== null || (isBySignal && base?.reason !== 'OOMKilled'))) {
     return end(told, true)
   }
-  if (observation.reason !== null && infrastructureReasons.has(observation.reason)) {
+  if (observation.reason !== null && nodeReasons.has(observation.reason)) {
     return end(wordsOf(observation.reason, observation.message ?? 'the node ended the pod'), true)
   }
   const init = observation.init_containers.find(({ exit_code }) => exit_code !== null && exit_code !== 0)
