@@ -160,13 +160,14 @@ describe.skipIf(clusterMissing() !== undefined)('the Kubernetes client', () => {
 
   test('a used-up quota is push-back, a pod that a quota cannot count is not', async () => {
     await using small = await cluster.createNamespace('client-quota')
+    await client.createPod(small.name, idlePod('one'))
+    await client.createPod(small.name, idlePod('two'))
     await small.kubectl(['create', 'quota', 'few', '--hard=pods=2'])
-    await eventually('two pods', async () => {
-      await client.createPod(small.name, idlePod('one')).catch(() => {})
-      await client.createPod(small.name, idlePod('two')).catch(() => {})
-      return (await client.listPods(small.name)).pods.length === 2
+    // The API server hears of a quota, and of what it counts, a moment later.
+    const error = await eventually('a quota that is used up', async () => {
+      const refusal = await failureOf(client.createPod(small.name, idlePod('three'), { dryRun: true }))
+      return String(refusal).includes('used: pods=2') && refusal
     })
-    const error = await failureOf(client.createPod(small.name, idlePod('three')))
     expect(error).toMatchObject({ status: 403, reason: 'Forbidden' })
     expect(pushBackOf(error)).toEqual({
       waitMs: null,
