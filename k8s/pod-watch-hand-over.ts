@@ -46,6 +46,10 @@ export interface HandOver<Summary> {
   list(list: Extract<PodBatch<Summary>, { kind: 'list' }>): void
   /** Nothing happened up to this version. */
   version(resourceVersion: string): void
+  /** How long the present try to commit a batch has taken; 0 where there is none. */
+  busyMs(): number
+  /** Why the batch at hand is not committed, in the words of whoever applies it; null where all is well. */
+  readonly trouble: string | null
   /** Resolves when the signal has fired and no batch is under way. */
   readonly done: Promise<void>
 }
@@ -61,6 +65,8 @@ export function createHandOver<Summary>(deps: {
   let events = new Map<string, PodEvent<Summary>>()
   let version: string | null = null
   let appliedAt = Number.NEGATIVE_INFINITY
+  let busySince: number | null = null
+  let trouble: string | null = null
   let wake = Promise.withResolvers<void>()
   signal.addEventListener('abort', () => wake.resolve(), { once: true })
 
@@ -77,20 +83,30 @@ export function createHandOver<Summary>(deps: {
     return batch
   }
 
+  /** @returns whether it is committed; why not is `trouble` */
+  const tryToApply = async (batch: PodBatch<Summary>): Promise<boolean> => {
+    busySince = clock.now()
+    try {
+      await apply(batch)
+      appliedAt = clock.now()
+      trouble = null
+    } catch (error) {
+      trouble = messageOf(error)
+    }
+    busySince = null
+    return trouble === null
+  }
+
   /** Until it is committed, whatever the database does. A watch that is stopped meanwhile is read again from there. */
   const commit = async (batch: PodBatch<Summary>): Promise<void> => {
     for (let failures = 0; !signal.aborted; failures += 1) {
-      try {
-        await apply(batch)
+      if (await tryToApply(batch)) {
         if (failures > 0) log.info('pod events are taken again')
-        appliedAt = clock.now()
         return
-      } catch (error) {
-        if (failures === 0) log.warn({ err: messageOf(error) }, 'pod events cannot be taken, they wait')
-        await delay(backoffMs(failures, { firstMs: 100, mostMs: 5_000 }), undefined, { signal }).catch(
-          () => {},
-        )
       }
+      if (failures === 0) log.warn({ err: trouble }, 'pod events cannot be taken, they wait')
+      const waitMs = backoffMs(failures, { firstMs: 100, mostMs: 5_000 })
+      await delay(waitMs, undefined, { signal }).catch(() => {})
     }
   }
 
@@ -127,6 +143,10 @@ export function createHandOver<Summary>(deps: {
     version(resourceVersion) {
       version = resourceVersion
       wake.resolve()
+    },
+    busyMs: () => (busySince === null ? 0 : clock.now() - busySince),
+    get trouble() {
+      return trouble
     },
     done: run(),
   }

@@ -59,6 +59,10 @@ export interface PodWatch {
   stop(): Promise<void>
   /** Since anything was heard: an event, a bookmark, a list, a stream that began. */
   ageMs(): number
+  /** Why nothing is heard or nothing heard is committed, in the words of whoever refused; null where all is well. */
+  trouble(): string | null
+  /** How long the present try to commit what was heard has taken; 0 where there is none. One that never ends hangs. */
+  applyBusyMs(): number
   readonly counters: Readonly<PodWatchCounters>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -76,10 +80,12 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
   let hasStream = false
   let hasMoved = false
   let isFirst = true
+  /** Of lists and streams, until one of them begins. */
+  let streamTrouble: string | null = null
   let running: Promise<void> | undefined
+  const handOver = createHandOver({ apply, log, clock, signal })
 
   const run = async (): Promise<void> => {
-    const handOver = createHandOver({ apply, log, clock, signal })
     let failures = 0
     let shortTurns = 0
     /** The server may have gone back to an older state since: restored from a copy, or another one. */
@@ -95,10 +101,11 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
           version = null
         }
         mustCheckVersion = false
-        if (version === null || clock.now() - listedAt >= relistIntervalMs) await list(handOver)
-        await watch(handOver, () => {
+        if (version === null || clock.now() - listedAt >= relistIntervalMs) await list()
+        await watch(() => {
           if (failures > 0) log.info({ failures }, 'pod watch is back')
           failures = 0
+          streamTrouble = null
         })
         isBroken = false
       } catch (error) {
@@ -111,7 +118,8 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
           mustCheckVersion = true
           // A stream that breaks is no trouble yet: it goes on at once, if the server is there.
           if (!hasStream) {
-            if (failures === 0) log.warn({ err: messageOf(error) }, 'pod watch is interrupted')
+            streamTrouble = messageOf(error)
+            if (failures === 0) log.warn({ err: streamTrouble }, 'pod watch is interrupted')
             failures += 1
             await pause(failures - 1, pushBackOf(error)?.waitMs ?? 0)
             continue
@@ -131,7 +139,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     await delay(waitMs, undefined, { signal }).catch(() => {})
   }
 
-  const list = async (handOver: Handing<Summary>): Promise<void> => {
+  const list = async (): Promise<void> => {
     const beganAt = new Date(clock.now())
     const pods: Summary[] = []
     let resourceVersion = ''
@@ -147,7 +155,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
   }
 
   /** One stream, to its end. Throws where it breaks. */
-  const watch = async (handOver: Handing<Summary>, onBegin: () => void): Promise<void> => {
+  const watch = async (onBegin: () => void): Promise<void> => {
     const untilListMs = listedAt + relistIntervalMs - clock.now()
     const timeoutSeconds = Math.max(1, Math.min(watchSeconds, Math.ceil(untilListMs / 1000)))
     const stream = await client.watchPods(namespace, {
@@ -164,11 +172,11 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     onBegin()
     for await (const group of stream) {
       heardAt = clock.now()
-      take(group, handOver)
+      take(group)
     }
   }
 
-  const take = (group: WatchEvent[], handOver: Handing<Summary>): void => {
+  const take = (group: WatchEvent[]): void => {
     const events: { uid: string; event: PodEvent<Summary> }[] = []
     let upTo = version!
     let fault: unknown
@@ -219,9 +227,9 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     },
     stop,
     ageMs: () => clock.now() - heardAt,
+    trouble: () => streamTrouble ?? handOver.trouble,
+    applyBusyMs: () => handOver.busyMs(),
     counters,
     [Symbol.asyncDispose]: stop,
   }
 }
-
-type Handing<Summary> = ReturnType<typeof createHandOver<Summary>>

@@ -16,7 +16,7 @@ import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LogCursor } from '../../k8s/pod-log.ts'
-import { attemptLogPath, type LogLevel, type LogLine } from '../../runtime/log-line.ts'
+import { attemptLogPath } from '../../runtime/log-line.ts'
 import type { Database, Queryable } from './connection.ts'
 import type { PodKey } from './pod-rows.ts'
 
@@ -84,26 +84,6 @@ export async function appendAttemptLog(db: Database, append: LogAppend): Promise
     )
     return nowKept
   })
-}
-
-/**
- * Adds lines of Branchline's own, after all that is kept of the stream so far. Not to be repeated: that makes them twice.
- * @returns false where the ledger has no such pod
- */
-export async function appendOwnLines(
-  db: Database,
-  append: { key: PodKey; logsDir: string; lines: readonly { level: LogLevel; message: string }[] },
-): Promise<boolean> {
-  const ts = new Date().toISOString()
-  const texts = append.lines.map(({ level, message }) => {
-    const line: LogLine = { ts, level, stream: 'branchline', msg: message }
-    return `${JSON.stringify(line)}\n`
-  })
-  const bytes = Buffer.from(texts.join(''))
-  return (
-    (await appendAttemptLog(db, { key: append.key, logsDir: append.logsDir, bytes, offset: null })) !==
-    undefined
-  )
 }
 
 interface LogPlaceRow {

@@ -70,7 +70,7 @@ export function createSchedulerHealth(deps: { hangTimeoutMs: number; stopGraceMs
     live() {
       const status = stage === 'running' ? scheduler?.status() : undefined
       if (status === undefined) return [stageCheck()]
-      const { leaseTurnedMs, passes } = status
+      const { leaseTurnedMs, passes, watches } = status
       const loops = [
         { name: 'lease', ms: leaseTurnedMs, limitMs: hangTimeoutMs, what: 'the loop that renews the lease' },
         ...passes.map(({ name, busyMs }) => ({
@@ -78,6 +78,12 @@ export function createSchedulerHealth(deps: { hangTimeoutMs: number; stopGraceMs
           ms: busyMs,
           limitMs: name === 'load-dags' ? Math.max(loadHangMs, hangTimeoutMs) : hangTimeoutMs,
           what: `the pass ${name}`,
+        })),
+        ...watches.map(({ namespace, applyBusyMs }) => ({
+          name: `pod events of ${namespace}`,
+          ms: applyBusyMs,
+          limitMs: hangTimeoutMs,
+          what: `the write of pod events of ${namespace}`,
         })),
       ]
       return [
@@ -107,13 +113,14 @@ export function createSchedulerHealth(deps: { hangTimeoutMs: number; stopGraceMs
           isOk: hasLoaded,
           message: hasLoaded ? 'loaded' : 'nothing is published yet, or the Dags are being loaded',
         },
-        ...watches.map(({ namespace, ageMs }) => {
-          const isOk = ageMs <= watchSilentMs
+        ...watches.map(({ namespace, ageMs, trouble }) => {
+          const isSilent = ageMs > watchSilentMs
           const heard = `heard of the API server ${seconds(ageMs)} ago`
+          const wrong = trouble ?? (isSilent ? 'it does not answer' : null)
           return {
             name: `watch of ${namespace}`,
-            isOk,
-            message: isOk ? heard : `${heard}: it does not answer`,
+            isOk: wrong === null,
+            message: wrong === null ? heard : `${heard}: ${wrong}`,
           }
         }),
       ]

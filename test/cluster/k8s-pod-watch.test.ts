@@ -247,8 +247,10 @@ describe.skipIf(clusterMissing() !== undefined)('a pod watch', () => {
     await using one = startWatch('rights')
     const line = await eventually('the warning', () => one.lines[0])
     expect(line).toMatchObject({ level: 'warn', err: expect.stringContaining('pods is forbidden') })
+    expect(one.watch.trouble()).toBe(line.err)
     proxy.faultOf = () => undefined
     await eventually('the list', () => one.state.batches.length > 0)
+    await eventually('no trouble', () => one.watch.trouble() === null)
   })
 
   test('a list comes now and then, and agrees', async () => {

@@ -2,7 +2,6 @@
 
 import { existsSync } from 'node:fs'
 import { chmod, chown, copyFile, mkdir, mkdtemp, readFile, readlink, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -16,6 +15,7 @@ import {
   unpackImage,
 } from '../support/containers.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import {
   createTestRepository,
   serveGitOverHttp,
@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined)(
         expect(first).toMatchObject({ code: 0, stdout: '' })
         expect(await readFile(join(link, 'a.txt'), 'utf8')).toBe('one\n')
 
-        const port = await freePort()
+        const port = await freePort('127.0.0.1')
         await using sidecar = await startContainer({
           image,
           uid,
@@ -224,12 +224,4 @@ async function secretsFor(
     await chown(file, 0, imageUser)
   }
   return secrets
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

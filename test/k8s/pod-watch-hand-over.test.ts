@@ -71,15 +71,20 @@ test('a list replaces the events before it, and goes before those after it', asy
 
 test('a batch that could not be committed comes again as it was, before anything newer', async () => {
   const { apply, next } = gate()
-  const { handOver, stop, lines } = start(apply)
+  const { handOver, clock, stop, lines } = start(apply)
   handOver.events('1', [present('a', 'a1')])
   const first = await next(1)
   handOver.events('2', [present('a', 'a2')])
+  clock.time += 700
+  expect(handOver.busyMs()).toBe(700)
   first.fail(new Error('database away'))
   const again = await next(2)
+  expect(handOver).toMatchObject({ trouble: 'database away' })
+  expect(handOver.busyMs()).toBe(0)
   expect(again.batch).toEqual(first.batch)
   again.commit()
   const newer = await next(3)
+  expect(handOver).toMatchObject({ trouble: null })
   expect(newer.batch).toMatchObject({ resourceVersion: '2' })
   newer.commit()
   await stop()

@@ -1,10 +1,10 @@
 // A whole deployment beside a real cluster: Postgres, a Git server, sync, the API and schedulers as processes of the
 // test, which pods reach at the cluster's address, and a namespace for its pods. Each of them may be killed.
 import { mkdir } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import type { Cluster, TestNamespace } from './cluster.ts'
 import { createDeployment, type Deployment, dagsLoaded, type ProgramProcess } from './deployment.ts'
+import { freePort } from './free-port.ts'
 import {
   createTestRepository,
   type PushOptions,
@@ -148,12 +148,4 @@ export async function schedulerReady(deployment: KubernetesDeployment, count = 1
 interface Pod {
   metadata: { name: string; annotations?: Record<string, string>; deletionTimestamp?: string }
   status: { phase: string }
-}
-
-async function freePort(address: string): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, address, resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -50,6 +50,8 @@ export interface ActivePod {
   cancelReason: CancelReason | null
   /** Before this time it is not told to end once more. Milliseconds since the epoch. */
   tellAgainAt: number
+  /** Why it could not be told, as its log says; null: nothing was said. */
+  tellRefusal: string | null
   /** Its end is being found out, or is reported. */
   isEnding: boolean
 }
@@ -82,6 +84,7 @@ export function activePod(pod: {
     eventsReadAt: 0,
     cancelReason: row?.cancel_reason ?? null,
     tellAgainAt: 0,
+    tellRefusal: null,
     isEnding: false,
   }
 }

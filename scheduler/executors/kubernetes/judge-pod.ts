@@ -17,15 +17,15 @@ export type PodOutcome = Pick<FinishReport, 'state' | 'retryable' | 'error' | 'e
 
 export type PodVerdict =
   /** Not running yet. `words`: why, where it is known; `isFatal`: time does not mend it. */
-  | { type: 'pending'; words: ErrorReport | null; isFatal: boolean }
-  | { type: 'running' }
-  | {
-      type: 'ended'
-      outcome: PodOutcome
-      isInfrastructure: boolean
-      /** The attempt could not say that it ended: what its container wrote last is to be fetched. */
-      hasUnsentLog: boolean
-    }
+  { type: 'pending'; words: ErrorReport | null; isFatal: boolean } | { type: 'running' } | EndedVerdict
+
+export interface EndedVerdict {
+  type: 'ended'
+  outcome: PodOutcome
+  isInfrastructure: boolean
+  /** The attempt could not say that it ended: what its container wrote last is to be fetched. */
+  hasUnsentLog: boolean
+}
 
 /** What a verdict looks at. */
 export type JudgedPod = Pick<
@@ -92,7 +92,7 @@ function pending(observation: PodObservation, fatalReasons: readonly string[]): 
  * Nobody answers for the pod's end any more: its node should have ended it, and has not said so for a minute. Null
  * where that is not so. What may still run there is heard by nobody.
  */
-export function endedWithNode(pod: JudgedPod, nowMs: number): Extract<PodVerdict, { type: 'ended' }> | null {
+export function endedWithNode(pod: JudgedPod, nowMs: number): EndedVerdict | null {
   const deadline = pod.observation?.deletion_timestamp
   if (deadline == null || nowMs < Date.parse(deadline) + nodeSilenceMs) return null
   const node = pod.observation?.node_name ?? 'its node'
@@ -107,11 +107,7 @@ export function endedWithNode(pod: JudgedPod, nowMs: number): Extract<PodVerdict
 }
 
 /** An end that was waited for in vain. */
-export function endedPending(
-  words: ErrorReport,
-  cause: 'fatal' | 'timeout',
-  waitedMs: number,
-): Extract<PodVerdict, { type: 'ended' }> {
+export function endedPending(words: ErrorReport, cause: 'fatal' | 'timeout', waitedMs: number): EndedVerdict {
   const seconds = Math.round(waitedMs / 1_000)
   const message =
     cause === 'fatal' ? words.message : `the pod did not run within ${seconds} seconds: ${words.message}`
@@ -265,6 +261,6 @@ function failed(error: ErrorReport): PodOutcome {
   return { state: 'failed', retryable: true, error, exit_code: null }
 }
 
-function ended(outcome: PodOutcome): Extract<PodVerdict, { type: 'ended' }> {
+function ended(outcome: PodOutcome): EndedVerdict {
   return { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false }
 }

@@ -18,6 +18,7 @@ import { attemptIdOf, readPodManifests, readPodsOf, takeUnseenPods } from '../..
 import { createPass, type Pass } from '../../pass.ts'
 import type { Adoption, Executor, ExecutorReport } from '../executor.ts'
 import { type ActivePod, activePod } from './active-pod.ts'
+import { createAttemptLog } from './attempt-log.ts'
 import type { ObjectsManifest } from './build-objects.ts'
 import type { BuildPod } from './build-pod.ts'
 import { createObjectTasks } from './object-tasks.ts'
@@ -85,20 +86,27 @@ export function createKubernetesExecutor(deps: {
     log,
   })
   const watches = createPodWatches({ ...settings, db, client, schedulerId, deploymentId, log })
+  const attemptLog = createAttemptLog({
+    client,
+    logs,
+    followers,
+    manifestOf: async (pod) => parsed((await readPodManifests(db, [pod.key])).get(pod.attemptId)),
+    log,
+  })
   const reconciler = createPodReconciler({
     db,
     client,
     deploymentId,
     settings,
     logs,
-    followers,
+    attemptLog,
     callbacks,
     tidier,
-    manifestOf: async (pod) => parsed((await readPodManifests(db, [pod.key])).get(pod.attemptId)),
     onReport,
     onEnded(pod) {
       active.delete(pod.attemptId)
       launcher.settle(pod.attemptId)
+      launcher.tryNext(pod.namespace)
     },
     log,
   })

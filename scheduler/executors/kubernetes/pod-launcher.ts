@@ -1,8 +1,8 @@
 // Creates pods that the ledger has: many requests at once, no more in a second than the bucket lets through. Names are
 // the attempt's, so that creating again after a lost answer makes no second pod. What the API server pushes back waits
-// with its words shown and is sent again; what it refuses is the caller's. Where the server asks for a pause, nothing
-// is sent for as long.
-import { setTimeout as delay } from 'node:timers/promises'
+// with its words shown and is sent again: at its time, or at once where another pod of its namespace was taken or has
+// ended, so that a quota is used up while anything waits. What it refuses is the caller's. Where the server asks for a
+// pause, nothing is sent for as long.
 import TinyQueue from 'tinyqueue'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { isAlreadyExists, pushBackOf } from '../../../k8s/kubernetes-error.ts'
@@ -30,8 +30,8 @@ export interface PodLauncher {
   withdraw(attemptId: string): boolean
   /** It is there, or its attempt is over: it is not sent again, whatever the answer that is waited for. */
   settle(attemptId: string): void
-  /** How many wait or are under way. */
-  size(): number
+  /** There may be room in this namespace: the first that was pushed back there is sent at once. */
+  tryNext(namespace: string): void
   /** Sends nothing more; resolves when no answer is waited for. */
   stop(): Promise<void>
 }
@@ -43,6 +43,10 @@ interface Queued extends LaunchedPod {
   /** Nobody waits for an answer any more. */
   isSettled: boolean
   isSent: boolean
+  /** Until it is sent again. */
+  retry: NodeJS.Timeout | undefined
+  /** It is in the queue of those that were pushed back. */
+  isListed: boolean
 }
 
 /**
@@ -62,21 +66,20 @@ export function createPodLauncher(deps: {
 }): PodLauncher {
   const { client } = deps
   const bucket = createTokenBucket(deps)
-  const stopping = new AbortController()
-  const queue = new TinyQueue<Queued>(
-    [],
-    (a, b) => b.active.priorityWeight - a.active.priorityWeight || a.sequence - b.sequence,
-  )
+  const queue = new TinyQueue<Queued>([], inOrder)
+  /** By namespace, those that were pushed back, some of them sent again since. */
+  const pushedBackIn = new Map<string, TinyQueue<Queued>>()
   const queued = new Map<string, Queued>()
   const underWay = new Set<Promise<void>>()
   let sequence = 0
   let pausedUntil = 0
   let timer: NodeJS.Timeout | undefined
+  let isStopped = false
 
   function fill(): void {
     clearTimeout(timer)
     timer = undefined
-    while (!stopping.signal.aborted && queue.length > 0 && underWay.size < deps.concurrency) {
+    while (!isStopped && queue.length > 0 && underWay.size < deps.concurrency) {
       const waitMs = Math.max(pausedUntil - Date.now(), deps.mayCreate() ? 0 : 100)
       const bucketMs = waitMs > 0 ? 0 : bucket.take(Date.now())
       if (waitMs > 0 || bucketMs > 0) {
@@ -100,6 +103,7 @@ export function createPodLauncher(deps: {
       const { metadata } = await client.createPod(active.namespace, manifest)
       forget(pod)
       deps.onCreated(active, metadata!.uid!)
+      tryNext(active.namespace)
     } catch (error) {
       if (pod.isSettled) return
       if (isAlreadyExists(error)) await found(pod, error)
@@ -155,14 +159,34 @@ export function createPodLauncher(deps: {
   }
 
   function again(pod: Queued, waitMs: number): void {
-    void delay(waitMs, undefined, { signal: stopping.signal }).then(
-      () => {
-        if (pod.isWithdrawn || pod.isSettled) return
-        queue.push(pod)
-        fill()
-      },
-      () => {},
-    )
+    if (isStopped) return
+    pod.retry = setTimeout(() => sendAgain(pod), waitMs)
+    if (pod.isListed) return
+    pod.isListed = true
+    const { namespace } = pod.active
+    const listed = pushedBackIn.get(namespace) ?? new TinyQueue<Queued>([], inOrder)
+    pushedBackIn.set(namespace, listed)
+    listed.push(pod)
+  }
+
+  function sendAgain(pod: Queued): void {
+    clearTimeout(pod.retry)
+    pod.retry = undefined
+    if (pod.isWithdrawn || pod.isSettled) return
+    queue.push(pod)
+    fill()
+  }
+
+  function tryNext(namespace: string): void {
+    const listed = pushedBackIn.get(namespace)
+    for (let pod = listed?.pop(); pod !== undefined; pod = listed?.pop()) {
+      pod.isListed = false
+      if (pod.retry === undefined || pod.isWithdrawn || pod.isSettled) continue
+      // What counts the room may be behind: it is tried soon again.
+      pod.tries = 0
+      sendAgain(pod)
+      return
+    }
   }
 
   function forget(pod: Queued): void {
@@ -174,7 +198,7 @@ export function createPodLauncher(deps: {
       for (const { active, manifest } of pods) {
         if (queued.has(active.attemptId)) continue
         sequence += 1
-        const pod = {
+        const pod: Queued = {
           active,
           manifest,
           sequence,
@@ -182,6 +206,8 @@ export function createPodLauncher(deps: {
           isWithdrawn: false,
           isSettled: false,
           isSent: mayExist,
+          retry: undefined,
+          isListed: false,
         }
         queued.set(active.attemptId, pod)
         queue.push(pod)
@@ -202,11 +228,16 @@ export function createPodLauncher(deps: {
       pod.isSettled = true
       forget(pod)
     },
-    size: () => queued.size,
+    tryNext,
     async stop() {
-      stopping.abort()
+      isStopped = true
       clearTimeout(timer)
+      for (const { retry } of queued.values()) clearTimeout(retry)
       await Promise.all(underWay)
     },
   }
+}
+
+function inOrder(a: Queued, b: Queued): number {
+  return b.active.priorityWeight - a.active.priorityWeight || a.sequence - b.sequence
 }

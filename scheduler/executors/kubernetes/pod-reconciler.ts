@@ -2,25 +2,21 @@
 // the verdict asks for is done: a start is reported, trouble is told, an end is made whole (its log first), reported, and
 // the pod given to whoever tidies up. Whatever fails on the way is left, and judged again at the next tick.
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
-import { followedContainers, isDeletedAtEnd, logLineText } from '../../../k8s/operators/operator-logs.ts'
-import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
-import { withoutSecrets } from '../../../k8s/without-secrets.ts'
+import { isDeletedAtEnd } from '../../../k8s/operators/operator-logs.ts'
+import type { PodObservation } from '../../../k8s/pod-observation.ts'
 import { messageOf } from '../../../runtime/errors.ts'
-import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
 import type { Logger } from '../../../runtime/log.ts'
-import type { LogLine } from '../../../runtime/log-line.ts'
 import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
-import { setPodCancelReason, setPodWaiting } from '../../database/pod-ledger.ts'
+import { setPodWaiting } from '../../database/pod-ledger.ts'
 import { type PodRow, readPodResult } from '../../database/pod-rows.ts'
 import type { ExecutorReport } from '../executor.ts'
 import type { ActivePod } from './active-pod.ts'
+import type { AttemptLog } from './attempt-log.ts'
 import { judgeOperator } from './judge-operator.ts'
-import { endedWithNode, judgeTaskPod, type PodVerdict } from './judge-pod.ts'
-import { deleteOwnPod } from './own-pod.ts'
+import { type EndedVerdict, endedWithNode, judgeTaskPod } from './judge-pod.ts'
 import type { PodCallbacks } from './pod-callbacks.ts'
-import { readPodEvents } from './pod-events.ts'
-import type { PodFollowers } from './pod-followers.ts'
+import { createPodEnder } from './pod-ender.ts'
 import type { PodLogs } from './pod-logs.ts'
 import type { PodFate, PodTidier } from './pod-tidier.ts'
 import { endByClock, noteTrouble, troubleToSay } from './pod-trouble.ts'
@@ -30,19 +26,12 @@ import type { KubernetesExecutorSettings } from './settings.ts'
 /** A pod whose status does not say why it does not run is looked up in the cluster's events after so long. */
 const askEventsAfterMs = 3_000
 
-/** Pods that are told to end at once; further ones wait for the next tick. */
-const tellAtOnce = 32
-/** A pod that does not show that it was told is told again after so long. */
-const tellAgainMs = 5_000
-
 /** Its container runs, and nothing came of it. */
 const unheard = {
   name: 'Unheard',
   message:
     'its program runs and has not reached the API: is execution_api_url right, as pods see it, and does a network policy let them through?',
 }
-
-type EndedVerdict = Extract<PodVerdict, { type: 'ended' }>
 
 export interface PodReconciler {
   /** A row as it is now. */
@@ -64,20 +53,17 @@ export function createPodReconciler(deps: {
   deploymentId: string
   settings: KubernetesExecutorSettings
   logs: PodLogs
-  followers: PodFollowers
+  attemptLog: AttemptLog
   callbacks: PodCallbacks
   tidier: PodTidier
-  /** The pod as it was sent. */
-  manifestOf: (pod: ActivePod) => Promise<V1Pod | undefined>
   onReport: (report: ExecutorReport) => void
   onEnded: (pod: ActivePod) => void
   log: Logger
 }): PodReconciler {
-  const { db, client, settings, logs, followers, callbacks, log } = deps
+  const { db, client, deploymentId, settings, logs, attemptLog, callbacks, log } = deps
+  const end = createPodEnder({ db, client, deploymentId, logs, refuse, log })
   /** Those that the clock may end, or whose end could not be made whole yet. */
   const waiting = new Set<ActivePod>()
-  /** Those whose pods are being told to end. */
-  const telling = new Set<ActivePod>()
   const warnings = createPodWarnings({
     client,
     onWarning(pod, warning) {
@@ -113,7 +99,7 @@ export function createPodReconciler(deps: {
     })
     callbacks.call(pod, 'onPodStarting')
     // An earlier scheduler has told them.
-    if (pod.operator?.log_events_on_startup && !pod.isAdopted) void sayEvents(pod)
+    if (pod.operator?.log_events_on_startup && !pod.isAdopted) void attemptLog.sayEvents(pod)
   }
 
   function judge(pod: ActivePod): void {
@@ -143,7 +129,7 @@ export function createPodReconciler(deps: {
     }
     if (verdict.type === 'running') {
       pod.trouble = null
-      follow(pod)
+      attemptLog.follow(pod)
       const hasClock = pod.executionTimeoutMs !== null && operator !== null
       if (!hasClock && row.observation?.deletion_timestamp == null) waiting.delete(pod)
       else waiting.add(pod)
@@ -152,24 +138,6 @@ export function createPodReconciler(deps: {
     waiting.add(pod)
     // What the events said stays until the status says something.
     if (verdict.words !== null || pod.eventsReadAt === 0) noteTrouble(pod, verdict.words, verdict.isFatal)
-  }
-
-  /** The logs of a pod that is no program of ours. */
-  function follow(pod: ActivePod): void {
-    const { operator } = pod
-    if (!operator?.get_logs || pod.isLogFollowed) return
-    pod.isLogFollowed = true
-    void deps.manifestOf(pod).then(
-      (manifest) => {
-        if (manifest === undefined) return
-        const textOf = (container: string, line: string) => logLineText(container, line, operator)
-        followers.follow(pod, followedContainers(manifest, operator), textOf)
-      },
-      // The database is away: the next look, or the end, tries again.
-      () => {
-        pod.isLogFollowed = false
-      },
-    )
   }
 
   function tick(pods: Iterable<ActivePod>): void {
@@ -210,23 +178,6 @@ export function createPodReconciler(deps: {
     if (verdict !== null) void conclude(pod, verdict)
   }
 
-  async function sayEvents(pod: ActivePod): Promise<void> {
-    try {
-      const ts = new Date().toISOString()
-      const lines = (await readPodEvents(client, pod)).map(
-        ({ name, message }): LogLine => ({
-          ts,
-          level: 'info',
-          stream: 'branchline',
-          msg: `event ${name}: ${message}`,
-        }),
-      )
-      if (lines.length > 0) await logs.add(pod, lines)
-    } catch (error) {
-      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'events of a pod cannot be told')
-    }
-  }
-
   /** The attempt is over: its log is made whole, then it is reported, and its pod may go. */
   async function conclude(pod: ActivePod, verdict: EndedVerdict): Promise<void> {
     if (pod.isEnding) return
@@ -235,7 +186,7 @@ export function createPodReconciler(deps: {
     try {
       const hasResult = verdict.outcome.state === 'success' && pod.row?.finish?.result_sha256 != null
       if (hasResult) result = await readPodResult(db, pod.key)
-      await completeLog(pod, verdict)
+      await attemptLog.complete(pod, verdict)
       await callbacks.ended(pod)
     } catch (error) {
       // The database or the API server is away: the row is judged again at the next tick.
@@ -267,34 +218,6 @@ export function createPodReconciler(deps: {
     callbacks.cleanUp(pod, fate !== 'kept')
   }
 
-  async function completeLog(
-    pod: ActivePod,
-    { outcome, hasUnsentLog, isInfrastructure }: EndedVerdict,
-  ): Promise<void> {
-    const { operator } = pod
-    if (hasUnsentLog) await logs.fetchRest(pod)
-    const observation = pod.row?.observation ?? null
-    if (operator?.get_logs && observation !== null && !observation.is_deleted) {
-      const manifest = await deps.manifestOf(pod)
-      const begun =
-        manifest === undefined ? [] : followedContainers(manifest, operator).filter(hasBegun(observation))
-      followers.follow(pod, begun, (container, line) => logLineText(container, line, operator))
-    }
-    await followers.finished(pod, hasTerminated(pod.row?.is_gone ? null : observation))
-    const isOwnAccount = operator === null && pod.row?.finish != null
-    if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
-    const level = outcome.state === 'skipped' ? 'info' : 'error'
-    if (outcome.state === 'failed' && operator !== null) {
-      if (operator.log_events_on_failure) await sayEvents(pod)
-      if (operator.log_pod_spec_on_failure) {
-        const manifest = await deps.manifestOf(pod)
-        if (manifest !== undefined)
-          await logs.say(pod, 'info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`)
-      }
-    }
-    await logs.say(pod, level, `${outcome.error.name}: ${outcome.error.message}`)
-  }
-
   function fateOf({ operator, row, cancelReason }: ActivePod, state: string): PodFate {
     const observation = row?.observation ?? null
     const isKilled = cancelReason !== null
@@ -311,44 +234,6 @@ export function createPodReconciler(deps: {
   async function refuse(pod: ActivePod, words: ErrorReport): Promise<void> {
     const outcome = { state: 'failed', retryable: true, error: words, exit_code: null } as const
     await conclude(pod, { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false })
-  }
-
-  async function end(pod: ActivePod, reason: CancelReason): Promise<void> {
-    // Those beyond wait for the tick: a run of thousands is not told at once.
-    if (telling.has(pod) || telling.size >= tellAtOnce || Date.now() < pod.tellAgainAt) return
-    telling.add(pod)
-    pod.tellAgainAt = Date.now() + tellAgainMs
-    try {
-      await setPodCancelReason(db, pod.key, reason)
-      if (pod.row) pod.row.cancel_reason ??= reason
-      if (pod.operator?.on_kill_action === 'keep_pod') {
-        await refuse(pod, {
-          name: 'AttemptKilled',
-          message: `it was ended (${reason}), and its pod is kept`,
-          stack: null,
-        })
-        return
-      }
-      const { key, namespace, podName } = pod
-      const isThere = await deleteOwnPod(client, deps.deploymentId, {
-        key,
-        namespace,
-        podName,
-        uid: pod.row?.uid ?? null,
-      })
-      const wasNeverSeen = pod.row === null || pod.row.observation === null
-      if (!isThere && wasNeverSeen) {
-        await refuse(pod, {
-          name: 'AttemptCancelled',
-          message: `ended before it began: ${reason}`,
-          stack: null,
-        })
-      }
-    } catch (error) {
-      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'a pod could not be told to end yet')
-    } finally {
-      telling.delete(pod)
-    }
   }
 
   return {
@@ -372,19 +257,6 @@ function mayTellMore(
   if (isEnding || startedAt !== null || row?.uid == null || row.state !== 'created') return false
   if (trouble !== null && eventsReadAt === 0) return false
   return now - plannedAt >= askEventsAfterMs
-}
-
-const hasBegun = (observation: PodObservation) => (name: string) =>
-  containersOf(observation).some((one) => one.name === name && one.state !== 'waiting')
-
-/** Nothing comes any more of those of a pod that is gone either. */
-const hasTerminated = (observation: PodObservation | null) => (name: string) =>
-  observation === null ||
-  observation.is_deleted ||
-  containersOf(observation).some((one) => one.name === name && one.state === 'terminated')
-
-function containersOf({ init_containers, containers }: PodObservation): ContainerObservation[] {
-  return [...init_containers, ...containers]
 }
 
 /** Its task has: containers beside it may go on. */

@@ -44,9 +44,9 @@ export interface PodTidier {
    */
   ended(key: PodKey, fate: PodFate): void
   tick(): void
-  /** What was told is written, as far as the database is there. */
   /** For who judges whether they hang: not the one that deletes, which waits for the API server where that is away. */
   readonly passes: readonly Pass[]
+  /** What was told is written, as far as the database is there. */
   stop(): Promise<void>
 }
 
@@ -67,6 +67,7 @@ export function createPodTidier(deps: {
   let createdTimer: NodeJS.Timeout | undefined
   let lookedAt = 0
   let lookedForLeftAt = 0
+  let lastRefusal = ''
 
   const createdPass = createPass('mark-pods-created', log, async () => {
     const some = created
@@ -117,7 +118,11 @@ export function createPodTidier(deps: {
     try {
       return await deleteOwnPod(client, deploymentId, { key: pod, namespace, podName: pod_name, uid })
     } catch (error) {
-      log.debug({ namespace, pod_name, error: messageOf(error) }, 'a pod could not be deleted yet')
+      const message = messageOf(error)
+      // Each of thousands of pods may be refused, again and again, for one reason.
+      const isNew = message.replaceAll(pod_name, '') !== lastRefusal
+      lastRefusal = message.replaceAll(pod_name, '')
+      log[isNew ? 'warn' : 'debug']({ namespace, pod_name, error: message }, 'a pod could not be deleted yet')
       return true
     }
   }

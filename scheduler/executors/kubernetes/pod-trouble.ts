@@ -2,7 +2,7 @@
 // when it is told in the attempt's log, and when it ends the attempt. Pure but for the pod that it notes things on.
 import type { ErrorReport } from '../../../runtime/task-runner/protocol.ts'
 import type { ActivePod, PodTrouble } from './active-pod.ts'
-import { endedPending, type PodVerdict } from './judge-pod.ts'
+import { type EndedVerdict, endedPending } from './judge-pod.ts'
 import type { KubernetesExecutorSettings } from './settings.ts'
 
 /** Most of it is over sooner. */
@@ -38,7 +38,7 @@ export function endByClock(
   pod: ActivePod,
   settings: Pick<KubernetesExecutorSettings, 'fatalGraceMs' | 'pendingTimeoutMs'>,
   now: number,
-): Extract<PodVerdict, { type: 'ended' }> | null {
+): EndedVerdict | null {
   const { trouble, row } = pod
   if (trouble?.isFatal && now - trouble.since >= settings.fatalGraceMs) {
     return endedPending({ ...wordsOf(trouble), stack: null }, 'fatal', now - trouble.since)

@@ -27,6 +27,10 @@ export interface WatchStatus {
   namespace: string
   /** Since anything was heard of the API server. */
   ageMs: number
+  /** Why nothing is heard, or what is heard cannot be written down; null where all is well. */
+  trouble: string | null
+  /** How long what was heard is being written down; 0 where there is nothing. */
+  applyBusyMs: number
   counters: Readonly<PodWatchCounters>
 }
 
@@ -141,6 +145,8 @@ export function createPodWatches(deps: {
       [...held].map(([namespace, watch]) => ({
         namespace,
         ageMs: watch.ageMs(),
+        trouble: watch.trouble(),
+        applyBusyMs: watch.applyBusyMs(),
         counters: watch.counters,
       })),
     passes: [claimPass],

@@ -161,6 +161,24 @@ test('pain 2: a watch that is told its version is too old, at once or amid the s
   expect(expired).toBe(2)
 }, 120_000)
 
+test('a pod that may not be deleted is told in its log and waits, and ends when it may', async () => {
+  await deployment.trigger('lines', 'undeletable', { count: 10_000, pause_ms: 50 })
+  await eventually('it runs', () => log('undeletable').length > 0, 40_000)
+  proxy.faultOf = ({ method }) =>
+    method === 'DELETE'
+      ? {
+          answer: { status: 403, body: status(403, 'Forbidden', 'pods "it" is forbidden: no deletes today') },
+        }
+      : undefined
+  await branchline(deployment, ['runs', 'cancel', 'lines', 'undeletable'])
+  const told = () => log('undeletable').filter((line) => line.includes('no deletes today'))
+  await eventually('its log says why it goes on', () => told().length > 0, 30_000)
+  expect(await deployment.attempts('lines', 'undeletable')).toMatchObject([{ state: 'running' }])
+  proxy.faultOf = () => undefined
+  expect(await deployment.ended('lines', 'undeletable', 60_000)).toBe('failed')
+  expect(told()).toEqual([expect.stringContaining('the pod cannot be told to end yet: delete pod')])
+}, 120_000)
+
 test('a scheduler whose account may not create pods says which right is missing, and the task fails with it', async () => {
   await stop()
   const { namespace } = deployment

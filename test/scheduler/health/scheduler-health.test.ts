@@ -27,10 +27,13 @@ function healthOf(status: Partial<SchedulerStatus>) {
 const failing = (checks: { isOk: boolean; message: string }[]) =>
   checks.filter(({ isOk }) => !isOk).map(({ message }) => message)
 
-const watch = (ageMs: number) => ({
+const watch = (ageMs: number, its: Partial<SchedulerStatus['watches'][number]> = {}) => ({
   namespace: 'workers',
   ageMs,
+  trouble: null,
+  applyBusyMs: 0,
   counters: { events: 0, relists: 1, expired: 0, reconnects: 0 },
+  ...its,
 })
 
 test.each<[string, Partial<SchedulerStatus>, { live: string[]; ready: string[] }]>([
@@ -69,6 +72,16 @@ test.each<[string, Partial<SchedulerStatus>, { live: string[]; ready: string[] }
     'one that the API server does not answer',
     { watches: [watch(120_000)] },
     { live: [], ready: ['heard of the API server 120 s ago: it does not answer'] },
+  ],
+  [
+    'one whose watch is refused, a moment ago',
+    { watches: [watch(500, { trouble: 'watch pods of workers: forbidden' })] },
+    { live: [], ready: ['heard of the API server 1 s ago: watch pods of workers: forbidden'] },
+  ],
+  [
+    'one whose pod events are never written',
+    { watches: [watch(500, { applyBusyMs: 30_000 })] },
+    { live: ['the write of pod events of workers has not ended for 30 s: it hangs'], ready: [] },
   ],
 ])('%s', (_name, status, expected) => {
   const health = healthOf(status)

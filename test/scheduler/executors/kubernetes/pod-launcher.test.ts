@@ -124,15 +124,15 @@ const hasTold = (what: string) => eventually(what, () => told.some((line) => lin
 test('a pod is created, and its uid told', async () => {
   launcher.launch([launched('a')])
   await hasTold('created a u-a')
-  expect(launcher.size()).toBe(0)
+  expect(creates).toEqual(['a'])
 })
 
 test('the same attempt twice is one create', async () => {
-  answerCreate = () => undefined
+  answerCreate = (name) => (name === 'a' ? undefined : made(name))
   launcher.launch([launched('a'), launched('a')])
-  launcher.launch([launched('a')])
-  await eventually('a create', () => creates.length > 0)
-  expect(launcher.size()).toBe(1)
+  launcher.launch([launched('a'), launched('b')])
+  await hasTold('created b')
+  expect(creates).toEqual(['a', 'b'])
 })
 
 test('what is pushed back is told with its words, and sent again until it is taken', async () => {
@@ -141,6 +141,25 @@ test('what is pushed back is told with its words, and sent again until it is tak
   await hasTold('created a')
   expect(creates).toEqual(['a', 'a', 'a'])
   expect(told[0]).toMatch(/^pushed back a .*exceeded quota: small/)
+})
+
+test('where one is taken, the next that waits is sent, and when room becomes free, without its time of waiting', async () => {
+  let room = 0
+  answerCreate = (name) => {
+    room -= 1
+    return room >= 0 ? made(name) : quota()
+  }
+  const names = ['a', 'b', 'c', 'd']
+  launcher.launch(names.map((name) => launched(name, name === 'c' ? 9 : 1)))
+  // By then the next try of each is seconds away.
+  await eventually('many tries', () => creates.length === 4 * 4, 10_000)
+  creates.length = 0
+  room = 2
+  launcher.tryNext('elsewhere')
+  launcher.tryNext('dags')
+  await eventually('a refusal again', () => creates.length === 3, 1_000)
+  expect(creates.slice(0, 2)).toEqual(['c', 'a'])
+  expect(told.filter((line) => line.startsWith('created'))).toEqual(['created c u-c', 'created a u-a'])
 })
 
 test('a lost answer is no failure: the pod that has the name is the attempt’s own', async () => {

@@ -1,0 +1,115 @@
+// The log of an attempt as a whole: what its containers write, where no program of ours sends it, what Kubernetes' events
+// say of the pod, and at the end all that is missing, with the reason why it failed as the last line.
+import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
+import { followedContainers, logLineText } from '../../../k8s/operators/operator-logs.ts'
+import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
+import { withoutSecrets } from '../../../k8s/without-secrets.ts'
+import { messageOf } from '../../../runtime/errors.ts'
+import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
+import type { Logger } from '../../../runtime/log.ts'
+import type { LogLine } from '../../../runtime/log-line.ts'
+import type { ActivePod } from './active-pod.ts'
+import type { EndedVerdict } from './judge-pod.ts'
+import { readPodEvents } from './pod-events.ts'
+import type { PodFollowers } from './pod-followers.ts'
+import type { PodLogs } from './pod-logs.ts'
+
+export interface AttemptLog {
+  /** Begins to read the logs of a pod that is no program of ours. May be repeated. */
+  follow(pod: ActivePod): void
+  /** Adds what Kubernetes' events say; only logged where they cannot be had. */
+  sayEvents(pod: ActivePod): Promise<void>
+  /**
+   * Makes the log whole. May be repeated.
+   * @throws DatabaseUnavailableError; KubernetesError where the API server or the node does not answer now
+   */
+  complete(pod: ActivePod, verdict: EndedVerdict): Promise<void>
+}
+
+/** @param deps.manifestOf the pod as it was sent */
+export function createAttemptLog(deps: {
+  client: KubernetesClient
+  logs: PodLogs
+  followers: PodFollowers
+  manifestOf: (pod: ActivePod) => Promise<V1Pod | undefined>
+  log: Logger
+}): AttemptLog {
+  const { client, logs, followers, log } = deps
+
+  function follow(pod: ActivePod): void {
+    const { operator } = pod
+    if (!operator?.get_logs || pod.isLogFollowed) return
+    pod.isLogFollowed = true
+    void deps.manifestOf(pod).then(
+      (manifest) => {
+        if (manifest === undefined) return
+        const textOf = (container: string, line: string) => logLineText(container, line, operator)
+        followers.follow(pod, followedContainers(manifest, operator), textOf)
+      },
+      // The database is away: the next look, or the end, tries again.
+      () => {
+        pod.isLogFollowed = false
+      },
+    )
+  }
+
+  async function sayEvents(pod: ActivePod): Promise<void> {
+    try {
+      const ts = new Date().toISOString()
+      const lines = (await readPodEvents(client, pod)).map(
+        ({ name, message }): LogLine => ({
+          ts,
+          level: 'info',
+          stream: 'branchline',
+          msg: `event ${name}: ${message}`,
+        }),
+      )
+      if (lines.length > 0) await logs.add(pod, lines)
+    } catch (error) {
+      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'events of a pod cannot be told')
+    }
+  }
+
+  async function complete(
+    pod: ActivePod,
+    { outcome, hasUnsentLog, isInfrastructure }: EndedVerdict,
+  ): Promise<void> {
+    const { operator } = pod
+    if (hasUnsentLog) await logs.fetchRest(pod)
+    const observation = pod.row?.observation ?? null
+    if (operator?.get_logs && observation !== null && !observation.is_deleted) {
+      const manifest = await deps.manifestOf(pod)
+      const begun =
+        manifest === undefined ? [] : followedContainers(manifest, operator).filter(hasBegun(observation))
+      followers.follow(pod, begun, (container, line) => logLineText(container, line, operator))
+    }
+    await followers.finished(pod, hasTerminated(pod.row?.is_gone ? null : observation))
+    const isOwnAccount = operator === null && pod.row?.finish != null
+    if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
+    const level = outcome.state === 'skipped' ? 'info' : 'error'
+    if (outcome.state === 'failed' && operator !== null) {
+      if (operator.log_events_on_failure) await sayEvents(pod)
+      if (operator.log_pod_spec_on_failure) {
+        const manifest = await deps.manifestOf(pod)
+        if (manifest !== undefined)
+          await logs.say(pod, 'info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`)
+      }
+    }
+    await logs.say(pod, level, `${outcome.error.name}: ${outcome.error.message}`)
+  }
+
+  return { follow, sayEvents, complete }
+}
+
+const hasBegun = (observation: PodObservation) => (name: string) =>
+  containersOf(observation).some((one) => one.name === name && one.state !== 'waiting')
+
+/** Nothing comes any more of those of a pod that is gone either. */
+const hasTerminated = (observation: PodObservation | null) => (name: string) =>
+  observation === null ||
+  observation.is_deleted ||
+  containersOf(observation).some((one) => one.name === name && one.state === 'terminated')
+
+function containersOf({ init_containers, containers }: PodObservation): ContainerObservation[] {
+  return [...init_containers, ...containers]
+}
