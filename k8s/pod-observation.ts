@@ -76,6 +76,13 @@ export function observePod(pod: V1Pod, isDeleted = false): PodObservation {
   }
 }
 
+/** Whether an attempt may have begun or ended by it, so that somebody waits for it. One that is deleted is over anyhow. */
+export function isDecisive({ phase, deletion_timestamp, containers }: PodObservation): boolean {
+  if (deletion_timestamp !== null) return false
+  const base = containers[0]?.state ?? 'waiting'
+  return base !== 'waiting' || phase === 'Succeeded' || phase === 'Failed'
+}
+
 function wordsOf({ reason, message }: V1PodCondition): Words {
   return { reason: textOf(reason), message: textOf(message) }
 }

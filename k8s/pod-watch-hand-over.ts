@@ -40,6 +40,11 @@ const versionEveryMs = 10_000
 const gatherMs = 50
 /** Pods that are worth a commit of their own at once. */
 const gatherAtMost = 200
+/**
+ * Events that nobody waits for gather for so long, or until one comes that somebody does. Of the ten or so that a pod
+ * has in its life two or three decide anything.
+ */
+const idleGatherMs = 400
 
 export interface HandOver<Summary> {
   events(resourceVersion: string, events: { uid: string; event: PodEvent<Summary> }[]): void
@@ -56,19 +61,28 @@ export interface HandOver<Summary> {
 
 export function createHandOver<Summary>(deps: {
   apply: (batch: PodBatch<Summary>) => Promise<void>
+  /** Whether somebody waits for this. */
+  isDecisive: (pod: Summary) => boolean
   log: Logger
   clock: Clock
   signal: AbortSignal
 }): HandOver<Summary> {
-  const { apply, log, clock, signal } = deps
+  const { apply, isDecisive, log, clock, signal } = deps
   let list: Extract<PodBatch<Summary>, { kind: 'list' }> | null = null
   let events = new Map<string, PodEvent<Summary>>()
   let version: string | null = null
   let appliedAt = Number.NEGATIVE_INFINITY
   let busySince: number | null = null
   let trouble: string | null = null
-  let wake = Promise.withResolvers<void>()
-  signal.addEventListener('abort', () => wake.resolve(), { once: true })
+  /** Something was heard. */
+  let heard = Promise.withResolvers<void>()
+  /** It is worth a commit now. */
+  let due = Promise.withResolvers<void>()
+  const wake = (isDue: boolean): void => {
+    heard.resolve()
+    if (isDue) due.resolve()
+  }
+  signal.addEventListener('abort', () => wake(true), { once: true })
 
   const take = (): PodBatch<Summary> | null => {
     if (list !== null) {
@@ -112,37 +126,44 @@ export function createHandOver<Summary>(deps: {
 
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
-      const batch = take()
-      if (batch !== null) {
+      await heard.promise
+      const timer = setTimeout(due.resolve, idleGatherMs)
+      await due.promise
+      clearTimeout(timer)
+      heard = Promise.withResolvers()
+      due = Promise.withResolvers()
+      for (let batch = take(); batch !== null && !signal.aborted; batch = take()) {
+        const isList = batch.kind === 'list'
         await commit(batch)
-        if (events.size < gatherAtMost) await delay(gatherMs, undefined, { signal }).catch(() => {})
-        continue
+        // What came after a list is not heard of again.
+        if (!isList) break
       }
-      await wake.promise
-      wake = Promise.withResolvers()
+      if (events.size < gatherAtMost) await delay(gatherMs, undefined, { signal }).catch(() => {})
     }
   }
 
   return {
-    events(resourceVersion, heard) {
-      for (const { uid, event } of heard) {
+    events(resourceVersion, them) {
+      let isDue = false
+      for (const { uid, event } of them) {
         // Taken out first: the order of a map is that of insertion, and this is the newest.
         events.delete(uid)
         events.set(uid, event)
+        isDue ||= event.type === 'present' && isDecisive(event.pod)
       }
       version = resourceVersion
-      wake.resolve()
+      wake(isDue || events.size >= gatherAtMost)
     },
     list(whole) {
       list = whole
       // They are older than the list.
       events = new Map()
       version = null
-      wake.resolve()
+      wake(true)
     },
     version(resourceVersion) {
       version = resourceVersion
-      wake.resolve()
+      wake(false)
     },
     busyMs: () => (busySince === null ? 0 : clock.now() - busySince),
     get trouble() {

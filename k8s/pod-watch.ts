@@ -30,6 +30,8 @@ export interface PodWatchDeps<Summary> {
   resourceVersion: string | null
   /** What is kept of a pod; called once for each that is heard of, so that no whole pods wait. */
   summarise: (pod: V1Pod, isDeleted: boolean) => Summary
+  /** Whether somebody waits for this, so that it is handed over at once; default: all are. */
+  isDecisive?: (pod: Summary) => boolean
   /** Commits a batch with its version. Called for one batch at a time; one that it rejects comes again. */
   apply: (batch: PodBatch<Summary>) => Promise<void>
   log: Logger
@@ -69,6 +71,7 @@ export interface PodWatch {
 
 export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
   const { client, namespace, labelSelector, summarise, apply, clock = systemClock } = deps
+  const { isDecisive = () => true } = deps
   const { relistIntervalMs = 300_000, watchSeconds = 60, marginMs = 10_000 } = deps
   const log = deps.log.child({ namespace })
   const counters: PodWatchCounters = { events: 0, relists: 0, expired: 0, reconnects: 0 }
@@ -83,7 +86,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
   /** Of lists and streams, until one of them begins. */
   let streamTrouble: string | null = null
   let running: Promise<void> | undefined
-  const handOver = createHandOver({ apply, log, clock, signal })
+  const handOver = createHandOver({ apply, isDecisive, log, clock, signal })
 
   const run = async (): Promise<void> => {
     let failures = 0

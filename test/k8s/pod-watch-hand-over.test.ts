@@ -6,11 +6,12 @@ import { keptLog } from '../support/kubernetes-pods.ts'
 const present = (uid: string, pod: string) => ({ uid, event: { type: 'present' as const, pod } })
 const deleted = (uid: string, pod: string) => ({ uid, event: { type: 'deleted' as const, pod } })
 
-function start(apply: (batch: PodBatch<string>) => Promise<void>) {
+/** @param isDecisive default: all are */
+function start(apply: (batch: PodBatch<string>) => Promise<void>, isDecisive = (_pod: string) => true) {
   const clock = { time: 1_000_000, now: () => clock.time }
   const stopping = new AbortController()
   const { log, lines } = keptLog()
-  const handOver = createHandOver<string>({ apply, log, clock, signal: stopping.signal })
+  const handOver = createHandOver<string>({ apply, isDecisive, log, clock, signal: stopping.signal })
   const stop = async (): Promise<void> => {
     stopping.abort()
     await handOver.done
@@ -92,6 +93,23 @@ test('a batch that could not be committed comes again as it was, before anything
     ['warn', 'pod events cannot be taken, they wait'],
     ['info', 'pod events are taken again'],
   ])
+})
+
+test('what nobody waits for gathers until somebody waits for something, or for a moment', async () => {
+  const { apply, next, batches } = gate()
+  const { handOver, stop } = start(apply, (pod) => pod.endsWith('!'))
+  handOver.events('1', [present('a', 'a1')])
+  handOver.events('2', [present('b', 'b2')])
+  await expect(eventually('a batch', () => batches.length > 0, 100)).rejects.toThrow()
+  handOver.events('3', [present('c', 'c3!')])
+  const first = await next(1)
+  expect(first.batch).toMatchObject({ pods: [{ pod: 'a1' }, { pod: 'b2' }, { pod: 'c3!' }] })
+  first.commit()
+  handOver.events('4', [deleted('c', 'c3!')])
+  const second = await next(2)
+  expect(second.batch).toMatchObject({ pods: [{ type: 'deleted' }] })
+  second.commit()
+  await stop()
 })
 
 test('a version alone is handed over every ten seconds at most', async () => {

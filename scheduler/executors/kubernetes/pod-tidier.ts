@@ -25,8 +25,8 @@ const deleteConcurrency = 16
 const deleteAgainMs = 60_000
 /** Answers of creates that come within this are one statement. Longer: a pod shows as planned for as long. */
 const createdDelayMs = 50
-/** How often it looks what is due by now. */
-const lookMs = 500
+/** How often it looks what is due by now; where there is no delay, it looks when a pod has ended. */
+const lookMs = 2_000
 /** How often pods are looked for that a scheduler left behind. Shorter: all live rows are read as often. */
 const lookForLeftMs = 10_000
 /** Since the end of an attempt: by then its own scheduler has ended the row, if it lives. */

@@ -6,7 +6,7 @@
 // that its runs were another's. It is deleted.
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { labelPrefix } from '../../../k8s/pod/pod-names.ts'
-import { observePod, type PodObservation } from '../../../k8s/pod-observation.ts'
+import { isDecisive, observePod, type PodObservation } from '../../../k8s/pod-observation.ts'
 import {
   createPodWatch,
   type PodBatch,
@@ -72,6 +72,7 @@ export function createPodWatches(deps: {
       resourceVersion,
       relistIntervalMs: deps.relistIntervalMs,
       summarise: observePod,
+      isDecisive,
       apply: (batch) => applyOrLetGo(namespace, batch),
       log,
     })
