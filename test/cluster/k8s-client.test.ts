@@ -164,10 +164,14 @@ describe.skipIf(clusterMissing() !== undefined)('the Kubernetes client', () => {
     await client.createPod(small.name, idlePod('two'))
     await small.kubectl(['create', 'quota', 'few', '--hard=pods=2'])
     // The API server hears of a quota, and of what it counts, a moment later.
-    const error = await eventually('a quota that is used up', async () => {
-      const refusal = await failureOf(client.createPod(small.name, idlePod('three'), { dryRun: true }))
-      return String(refusal).includes('used: pods=2') && refusal
-    })
+    const error = await eventually(
+      'a quota that is used up',
+      async () => {
+        const refusal = await failureOf(client.createPod(small.name, idlePod('three'), { dryRun: true }))
+        return String(refusal).includes('used: pods=2') && refusal
+      },
+      30_000,
+    )
     expect(error).toMatchObject({ status: 403, reason: 'Forbidden' })
     expect(pushBackOf(error)).toEqual({
       waitMs: null,
