@@ -1,14 +1,21 @@
 // The options of an operator as a part of a pod, to be laid over its full_pod_spec and its template. What was not said
 // is not in it. Pure.
+import { PodSpecError } from '../../runtime/errors.ts'
 import type { V1EnvFromSource, V1EnvVar, V1Volume, V1VolumeMount } from '../../runtime/kubernetes-types.ts'
 import type { PodParameters, SecretManifest } from '../../runtime/operator-manifest.ts'
 import type { PodOverride } from '../../runtime/pod-override.ts'
 import { literally } from './render-operator.ts'
 
+/** Linux takes so much of one variable, with its name and its end: a container with a longer one does not begin. */
+const longestVariableBytes = 128 * 1024
+
 /** `base` where nobody said otherwise. */
 const defaultContainer = 'base'
 
-/** @param inputs results of upstream tasks, which are environment variables too */
+/**
+ * @param inputs results of upstream tasks, which are environment variables too
+ * @throws PodSpecError where one of them is too long for that
+ */
 export function operatorPart(
   parameters: PodParameters,
   inputs: Readonly<Record<string, unknown>>,
@@ -79,7 +86,17 @@ function variables(said: PodParameters, inputs: Readonly<Record<string, unknown>
   ]
   const names = new Set(own.map(({ name }) => name))
   const results = Object.entries(inputs).filter(([name, value]) => value !== undefined && !names.has(name))
-  return [...results.map(([name, value]) => ({ name, value: literally(JSON.stringify(value)) })), ...own]
+  return [...results.map(([name, value]) => resultVariable(name, JSON.stringify(value))), ...own]
+}
+
+function resultVariable(name: string, json: string): V1EnvVar {
+  const bytes = Buffer.byteLength(`${name}=${json}\0`)
+  if (bytes > longestVariableBytes) {
+    throw new PodSpecError(
+      `the result '${name}' is too long for an environment variable: ${bytes} bytes as JSON, where Linux takes ${longestVariableBytes} with its name. Let the task before it return where the data lies, or a part of it`,
+    )
+  }
+  return { name, value: literally(json) }
 }
 
 function variableSources(said: PodParameters): V1EnvFromSource[] {

@@ -257,6 +257,15 @@ test('templates are rendered wherever a text stands, and what they bring arrives
   expect(spec!.volumes![0]!.persistentVolumeClaim!.claimName).toBe('data-20260131')
 })
 
+test('a result that no environment variable holds is refused with its name and length', () => {
+  const fits = 'x'.repeat(128 * 1024 - 'orders=""_'.length)
+  const named = (orders: string) => () => podOf({}, { inputs: { orders: JSON.stringify(orders) } })
+  expect(named(fits)().spec!.containers[0]!.env![0]!.value).toHaveLength(fits.length + 2)
+  expect(named(`${fits}y`)).toThrow(
+    /result 'orders' is too long.*131073 bytes as JSON.*return where the data lies/,
+  )
+})
+
 test('a param that is missing is told with place and nearest name, before there is a pod', () => {
   const wrong = () => podOf({ envVars: { A: '{{ params.regoin }}' } }, { params: { region: 'x' } })
   expect(wrong).toThrow(
