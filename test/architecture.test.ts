@@ -37,6 +37,7 @@ const homes: Record<string, string | readonly string[]> = {
   'fastest-levenshtein': 'runtime/nearest.ts',
   ignore: 'runtime/loader/discover.ts',
   tinyqueue: 'scheduler/',
+  'p-limit': 'scheduler/executors/kubernetes/',
   'prom-client': ['sync/http/metrics.ts', 'scheduler/health/metrics.ts'],
   'pprof-format': 'sync/http/profiling.ts',
   // One signs, the other verifies: they share not a line.

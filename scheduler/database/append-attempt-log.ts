@@ -18,7 +18,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LogCursor } from '../../k8s/pod-log.ts'
 import { attemptLogPath } from '../../runtime/log-line.ts'
 import type { Database, Queryable } from './connection.ts'
-import type { PodKey } from './pod-rows.ts'
+import { keyValues, type PodKey } from './pod-rows.ts'
 
 /** How old the last proof of the lock may be when the file is written. Shorter: more questions to Postgres. */
 const freshMs = 50
@@ -117,10 +117,6 @@ async function lockPlace(connection: Queryable, key: PodKey): Promise<LogPlaceRo
     'lock-log-place',
   )
   return rows[0]
-}
-
-function keyValues(key: PodKey): (string | number)[] {
-  return [key.dag_run_id, key.task_id, key.map_index, key.try_number]
 }
 
 const newline = 0x0a

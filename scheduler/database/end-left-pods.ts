@@ -21,7 +21,7 @@ export async function endLeftPods(
   const { rows } = await db.query(
     `update pod p
      set state = case when p.is_gone then 'deleted' else 'ended' end, ended_at = clock_timestamp(), result = null,
-         waiting_reason = null, waiting_message = null,
+         seen_revision = p.revision, waiting_reason = null, waiting_message = null,
          delete_after = case
            -- Objects of job() and resource() stay.
            when p.kind not in ('task', 'pod') then null

@@ -3,7 +3,7 @@
 import { storableText } from '../../runtime/storable.ts'
 import type { CancelReason } from '../../runtime/task-runner/protocol.ts'
 import type { Queryable } from './connection.ts'
-import { lockedPods, type PodKey, type PodKind } from './pod-rows.ts'
+import { keyValues, lockedPods, type PodKey, type PodKind } from './pod-rows.ts'
 
 export interface PlannedPod extends PodKey {
   token: string
@@ -105,6 +105,8 @@ export async function markPodsEnded(
     `update pod p
      set state = case when p.is_gone then 'deleted' else 'ended' end, ended_at = clock_timestamp(),
          delete_after = clock_timestamp() + c.delete_after_ms * interval '1 ms', result = null,
+         -- Nobody looks at it any more, whatever happened since its end was judged.
+         seen_revision = p.revision,
          waiting_reason = null, waiting_message = null
      from ${lockedPods(', delete_after_ms bigint')} c
      where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
@@ -155,8 +157,4 @@ export async function markPodsDeleted(db: Queryable, keys: readonly PodKey[]): P
        and p.try_number = c.try_number and p.state = 'ended'`,
     [JSON.stringify(keys)],
   )
-}
-
-function keyValues({ dag_run_id, task_id, map_index, try_number }: PodKey): [number, string, number, number] {
-  return [dag_run_id, task_id, map_index, try_number]
 }

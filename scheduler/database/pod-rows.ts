@@ -118,6 +118,16 @@ export async function readPodManifests(db: Queryable, keys: readonly PodKey[]): 
   return new Map(rows.map((row) => [attemptIdOf(row), row.manifest]))
 }
 
+/** As the first four parameters of a statement. */
+export function keyValues({
+  dag_run_id,
+  task_id,
+  map_index,
+  try_number,
+}: PodKey): [number, string, number, number] {
+  return [dag_run_id, task_id, map_index, try_number]
+}
+
 export function attemptIdOf({ dag_run_id, task_id, map_index, try_number }: PodKey): string {
   return attemptId(dag_run_id, task_id, map_index, try_number)
 }
@@ -126,7 +136,7 @@ export function attemptIdOf({ dag_run_id, task_id, map_index, try_number }: PodK
 export async function readPodResult(db: Queryable, key: PodKey): Promise<string | null> {
   const { rows } = await db.query<{ result: string | null }>(
     'select result from pod where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4',
-    [key.dag_run_id, key.task_id, key.map_index, key.try_number],
+    keyValues(key),
     'read-pod-result',
   )
   return rows[0]?.result ?? null

@@ -1,5 +1,7 @@
 // `pod()` on a real cluster: a pod of any image is the task. Its output is the attempt's log, its exit code the outcome,
 // and what it leaves in a file its result.
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Cluster, connectCluster } from '../support/cluster.ts'
 import type { ProgramProcess } from '../support/deployment.ts'
@@ -80,11 +82,17 @@ test('exit codes skip or fail, and a timeout ends the pod', async () => {
   await eventually('the pods are gone', async () => (await deployment.pods()).length === 0, 60_000)
 })
 
-test('every line is kept once and in order, also when the scheduler is killed meanwhile', async () => {
+test('every line is kept once and in order, also when the scheduler is killed and the disk fails meanwhile', async () => {
   await deployment.trigger('lines', 'run')
   await eventually('the first lines', () => messages('lines', 'many').length > 600, 30_000)
   scheduler.kill('SIGKILL')
   scheduler = deployment.startScheduler()
+  await eventually('it goes on', () => messages('lines', 'many').length > 1_600, 30_000)
+  renameSync(deployment.logsDir, `${deployment.logsDir}-away`)
+  writeFileSync(deployment.logsDir, 'no directory')
+  await delay(3_000)
+  rmSync(deployment.logsDir)
+  renameSync(`${deployment.logsDir}-away`, deployment.logsDir)
   expect(await deployment.ended('lines', 'run', 90_000)).toBe('success')
   expect(messages('lines', 'many')).toEqual(Array.from({ length: 5_000 }, (_, n) => `line ${n + 1}`))
 })

@@ -1,7 +1,7 @@
 // What an attempt in a pod reports: that it lives, and how it ended.
 import type { FinishRequest } from '../../../runtime/execution-api.ts'
 import type { Queryable } from '../connection.ts'
-import type { PodKey } from '../pod-rows.ts'
+import { keyValues, type PodKey } from '../pod-rows.ts'
 import { isCurrentSql } from './execution-pod.ts'
 
 /** The scheduler need not look: this is for people. */
@@ -9,7 +9,7 @@ export async function setMemoryPeak(db: Queryable, key: PodKey, memoryPeakBytes:
   await db.query(
     `update pod set memory_peak_bytes = greatest(memory_peak_bytes, $5)
      where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
-    [key.dag_run_id, key.task_id, key.map_index, key.try_number, memoryPeakBytes],
+    [...keyValues(key), memoryPeakBytes],
     'set-memory-peak',
   )
 }
@@ -45,7 +45,7 @@ export async function hasFinished(db: Queryable, key: PodKey): Promise<boolean> 
   const { rows } = await db.query<{ has_finished: boolean }>(
     `select finish is not null as has_finished from pod
      where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
-    [key.dag_run_id, key.task_id, key.map_index, key.try_number],
+    keyValues(key),
   )
   return rows[0]?.has_finished ?? false
 }

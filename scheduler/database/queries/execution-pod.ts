@@ -1,7 +1,7 @@
 // The attempt that a pod runs, by the name in its token, and whether it still is the current one of its task instance.
 import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
 import type { Queryable } from '../connection.ts'
-import type { PodKey } from '../pod-rows.ts'
+import { keyValues, type PodKey } from '../pod-rows.ts'
 
 export interface ExecutionPodRow extends PodKey {
   /** Null: no pod of this name has shown itself yet. */
@@ -45,7 +45,7 @@ export async function bindPodUid(db: Queryable, key: PodKey, uid: string): Promi
     `update pod set uid = $5, state = case when state = 'planned' then 'created' else state end,
        created_at = coalesce(created_at, clock_timestamp())
      where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4 and (uid is null or uid = $5)`,
-    [key.dag_run_id, key.task_id, key.map_index, key.try_number, uid],
+    [...keyValues(key), uid],
   )
   return rowCount === 1
 }

@@ -2,7 +2,7 @@
 import type { TaskManifest } from '../../../runtime/manifest.ts'
 import { attemptOrder, mergedParams, type PlacelessOrder } from '../../runs/attempt-order.ts'
 import type { Queryable } from '../connection.ts'
-import type { PodKey } from '../pod-rows.ts'
+import { keyValues, type PodKey } from '../pod-rows.ts'
 import type { DagRunRow } from '../rows.ts'
 import { isCurrentSql } from './execution-pod.ts'
 
@@ -62,7 +62,7 @@ export async function readExecutionOrder(
      join dag_version v using (dag_version_id)
      join task_instance t using (dag_run_id, task_id, map_index)
      where p.dag_run_id = $1 and p.task_id = $2 and p.map_index = $3 and p.try_number = $4`,
-    [key.dag_run_id, key.task_id, key.map_index, key.try_number],
+    keyValues(key),
     'read-execution-order',
   )
   const row = rows[0]

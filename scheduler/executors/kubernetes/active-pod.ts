@@ -3,7 +3,7 @@
 import type { AttemptPlace } from '../../../runtime/log-line.ts'
 import type { TaskManifest } from '../../../runtime/manifest.ts'
 import type { PodOperatorManifest } from '../../../runtime/operator-manifest.ts'
-import type { CancelReason } from '../../../runtime/task-runner/protocol.ts'
+import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
 import { attemptIdOf, type PodKey, type PodKind, type PodRow } from '../../database/pod-rows.ts'
 
 /** Why a pod does not run. */
@@ -52,8 +52,12 @@ export interface ActivePod {
   tellAgainAt: number
   /** Why it could not be told, as its log says; null: nothing was said. */
   tellRefusal: string | null
+  /** No pod of it will show how it ended: it ends with these words. */
+  refusal: ErrorReport | null
   /** Its end is being found out, or is reported. */
   isEnding: boolean
+  /** Why its end could not be made whole, as was logged; null: nothing was. */
+  endFault: string | null
 }
 
 /** @param pod.row null: it is only planned */
@@ -85,6 +89,8 @@ export function activePod(pod: {
     cancelReason: row?.cancel_reason ?? null,
     tellAgainAt: 0,
     tellRefusal: null,
+    refusal: null,
     isEnding: false,
+    endFault: null,
   }
 }

@@ -15,8 +15,11 @@ import type { PodFollowers } from './pod-followers.ts'
 import type { PodLogs } from './pod-logs.ts'
 
 export interface AttemptLog {
-  /** Begins to read the logs of a pod that is no program of ours. May be repeated. */
-  follow(pod: ActivePod): void
+  /**
+   * Begins to read the logs of a pod that is no program of ours. May be repeated.
+   * @returns false where it could not begin, since the database is away
+   */
+  follow(pod: ActivePod): Promise<boolean>
   /** Adds what Kubernetes' events say; only logged where they cannot be had. */
   sayEvents(pod: ActivePod): Promise<void>
   /**
@@ -36,21 +39,20 @@ export function createAttemptLog(deps: {
 }): AttemptLog {
   const { client, logs, followers, log } = deps
 
-  function follow(pod: ActivePod): void {
+  async function follow(pod: ActivePod): Promise<boolean> {
     const { operator } = pod
-    if (!operator?.get_logs || pod.isLogFollowed) return
+    if (!operator?.get_logs || pod.isLogFollowed) return true
     pod.isLogFollowed = true
-    void deps.manifestOf(pod).then(
-      (manifest) => {
-        if (manifest === undefined) return
-        const textOf = (container: string, line: string) => logLineText(container, line, operator)
-        followers.follow(pod, followedContainers(manifest, operator), textOf)
-      },
-      // The database is away: the next look, or the end, tries again.
-      () => {
-        pod.isLogFollowed = false
-      },
-    )
+    try {
+      const manifest = await deps.manifestOf(pod)
+      if (manifest === undefined) return true
+      const textOf = (container: string, line: string) => logLineText(container, line, operator)
+      followers.follow(pod, followedContainers(manifest, operator), textOf)
+      return true
+    } catch {
+      pod.isLogFollowed = false
+      return false
+    }
   }
 
   async function sayEvents(pod: ActivePod): Promise<void> {

@@ -27,10 +27,9 @@ export async function deleteOwnPod(
   client: KubernetesClient,
   deploymentId: string,
   { key, namespace, podName, uid }: OwnPod,
-  options: { gracePeriodSeconds?: number } = {},
 ): Promise<boolean> {
-  if (uid !== null) return await client.deletePod(namespace, podName, { ...options, uid })
+  if (uid !== null) return await client.deletePod(namespace, podName, { uid })
   const pod = await client.readPod(namespace, podName)
   if (pod === undefined || whosePod(pod, deploymentId, attemptIdOf(key)) !== 'its own') return false
-  return await client.deletePod(namespace, podName, { ...options, uid: pod.metadata!.uid! })
+  return await client.deletePod(namespace, podName, { uid: pod.metadata!.uid! })
 }

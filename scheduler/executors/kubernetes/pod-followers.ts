@@ -2,6 +2,7 @@
 // they come. Each batch is kept in one transaction with the place up to which the container was read; so a scheduler
 // that takes over goes on there, and one that was only paused finds that somebody has, and stops.
 import { setTimeout as delay } from 'node:timers/promises'
+import { backoffMs } from '../../../k8s/backoff.ts'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { followPodLog, type LogBatch, readPodLogRest } from '../../../k8s/pod-log.ts'
 import { DatabaseUnavailableError, messageOf } from '../../../runtime/errors.ts'
@@ -13,7 +14,8 @@ import type { PodLogs } from './pod-logs.ts'
 
 /** Containers that are read at once; each is a connection to the API server. Further ones wait, and lose nothing. */
 const maxFollowed = 256
-const databaseRetryMs = 200
+/** Between two tries to keep lines: doubled from the first to the last. */
+const keepAgain = { firstMs: 200, mostMs: 5_000 }
 
 export interface PodFollowers {
   /** Begins to read these containers' logs; those that are read already go on. */
@@ -69,6 +71,24 @@ export function createPodFollowers(deps: {
     })
   }
 
+  /** The database is away, or the disk is full: the container's log waits, on its node. */
+  async function untilKept(pod: ActivePod, append: () => Promise<unknown>): Promise<void> {
+    for (let failures = 0; ; failures += 1) {
+      try {
+        await append()
+        return
+      } catch (error) {
+        if (error instanceof LogFollowedError) throw error
+        if (failures === 0 && !(error instanceof DatabaseUnavailableError))
+          log.warn(
+            { attempt_id: pod.attemptId, error: messageOf(error) },
+            'lines of a pod cannot be kept, they wait',
+          )
+        await delay(backoffMs(failures, keepAgain), undefined, { signal })
+      }
+    }
+  }
+
   async function followOne(
     pod: ActivePod,
     container: string,
@@ -94,7 +114,7 @@ export function createPodFollowers(deps: {
       }
       const bytes = Buffer.from(texts.map((text) => `${text}\n`).join(''))
       const append = { key: pod.key, logsDir, bytes, offset: null, followed: { container, from: cursor, to } }
-      await whileAway(() => appendAttemptLog(db, append), signal)
+      await untilKept(pod, () => appendAttemptLog(db, append))
       cursor = to
       deps.onLines(pod, container, lines)
     }
@@ -155,17 +175,6 @@ interface Follower {
   /** Lets it end with what there is by now. */
   cut(): void
   done: Promise<void>
-}
-
-async function whileAway<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (;;) {
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailableError)) throw error
-      await delay(databaseRetryMs, undefined, { signal })
-    }
-  }
 }
 
 /** Log lines have milliseconds. */

@@ -1,9 +1,9 @@
 // Creates pods that the ledger has: many requests at once, no more in a second than the bucket lets through. Names are
 // the attempt's, so that creating again after a lost answer makes no second pod. What the API server pushes back waits
-// with its words shown and is sent again: at its time, or at once where another pod of its namespace was taken or has
-// ended, so that a quota is used up while anything waits. What it refuses is the caller's. Where the server asks for a
-// pause, nothing is sent for as long.
+// with its words shown and is sent again: at its time, or, one at a time, as soon as another pod of its namespace was
+// taken or has ended. What it refuses is the caller's. Where the server asks for a pause, nothing is sent for as long.
 import TinyQueue from 'tinyqueue'
+import { backoffMs } from '../../../k8s/backoff.ts'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { isAlreadyExists, pushBackOf } from '../../../k8s/kubernetes-error.ts'
 import type { V1Pod } from '../../../runtime/kubernetes-types.ts'
@@ -12,8 +12,9 @@ import type { Whose } from './own-pod.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 /** Between two tries of a pod that is pushed back, where the server names no time: doubled from the first to the last. */
-const firstRetryMs = 500
-const lastRetryMs = 30_000
+const retry = { firstMs: 500, mostMs: 30_000 }
+/** Of one that was sent because there might be room: its time of waiting grows from here. */
+const triesWhereRoomWas = 2
 
 export interface LaunchedPod {
   active: ActivePod
@@ -45,8 +46,6 @@ interface Queued extends LaunchedPod {
   isSent: boolean
   /** Until it is sent again. */
   retry: NodeJS.Timeout | undefined
-  /** It is in the queue of those that were pushed back. */
-  isListed: boolean
 }
 
 /**
@@ -67,8 +66,8 @@ export function createPodLauncher(deps: {
   const { client } = deps
   const bucket = createTokenBucket(deps)
   const queue = new TinyQueue<Queued>([], inOrder)
-  /** By namespace, those that were pushed back, some of them sent again since. */
-  const pushedBackIn = new Map<string, TinyQueue<Queued>>()
+  /** By namespace, those that wait for room, in the order in which they were pushed back. */
+  const waitingIn = new Map<string, Set<Queued>>()
   const queued = new Map<string, Queued>()
   const underWay = new Set<Promise<void>>()
   let sequence = 0
@@ -117,13 +116,14 @@ export function createPodLauncher(deps: {
     try {
       const existing = await client.readPod(active.namespace, active.podName)
       if (existing === undefined) {
-        again(pod, firstRetryMs)
+        again(pod, retry.firstMs)
         return
       }
       const whose = deps.whose(existing, pod)
       if (whose === "another attempt's") {
         // The author fixed the name: attempts follow each other under it.
-        pushedBack(pod, `a pod ${active.podName} of another attempt is still there`, null)
+        if (pod.isWithdrawn) deps.onRefused(active, refusal)
+        else pushedBack(pod, `a pod ${active.podName} of another attempt is still there`, null)
         return
       }
       forget(pod)
@@ -148,49 +148,52 @@ export function createPodLauncher(deps: {
     }
     if (pushBack.waitMs !== null) pausedUntil = Math.max(pausedUntil, Date.now() + pushBack.waitMs)
     pushedBack(pod, pushBack.reason, pushBack.waitMs)
+    const { namespace } = pod.active
+    const others = waitingIn.get(namespace)
+    if (others) others.add(pod)
+    else waitingIn.set(namespace, new Set([pod]))
   }
 
   function pushedBack(pod: Queued, message: string, waitMs: number | null): void {
-    pod.tries += 1
-    const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** (pod.tries - 1))
     deps.onPushedBack(pod.active, { reason: 'PushedBack', message })
-    // Those that were pushed back together do not come again together.
-    again(pod, waitMs ?? backoffMs * (0.5 + Math.random() / 2))
+    again(pod, waitMs ?? backoffMs(pod.tries, retry))
+    pod.tries += 1
   }
 
   function again(pod: Queued, waitMs: number): void {
     if (isStopped) return
     pod.retry = setTimeout(() => sendAgain(pod), waitMs)
-    if (pod.isListed) return
-    pod.isListed = true
-    const { namespace } = pod.active
-    const listed = pushedBackIn.get(namespace) ?? new TinyQueue<Queued>([], inOrder)
-    pushedBackIn.set(namespace, listed)
-    listed.push(pod)
   }
 
   function sendAgain(pod: Queued): void {
-    clearTimeout(pod.retry)
-    pod.retry = undefined
+    waitNoMore(pod)
     if (pod.isWithdrawn || pod.isSettled) return
     queue.push(pod)
     fill()
   }
 
+  function waitNoMore(pod: Queued): void {
+    clearTimeout(pod.retry)
+    const { namespace } = pod.active
+    const waiting = waitingIn.get(namespace)
+    waiting?.delete(pod)
+    if (waiting?.size === 0) waitingIn.delete(namespace)
+  }
+
   function tryNext(namespace: string): void {
-    const listed = pushedBackIn.get(namespace)
-    for (let pod = listed?.pop(); pod !== undefined; pod = listed?.pop()) {
-      pod.isListed = false
-      if (pod.retry === undefined || pod.isWithdrawn || pod.isSettled) continue
-      // What counts the room may be behind: it is tried soon again.
-      pod.tries = 0
-      sendAgain(pod)
-      return
+    let next: Queued | undefined
+    for (const pod of waitingIn.get(namespace) ?? []) {
+      if (next === undefined || pod.active.priorityWeight > next.active.priorityWeight) next = pod
     }
+    if (next === undefined) return
+    // What counts the room may be behind: then it is tried again within seconds, and others before it.
+    next.tries = Math.min(next.tries, triesWhereRoomWas)
+    sendAgain(next)
   }
 
   function forget(pod: Queued): void {
     queued.delete(pod.active.attemptId)
+    waitNoMore(pod)
   }
 
   return {
@@ -207,7 +210,6 @@ export function createPodLauncher(deps: {
           isSettled: false,
           isSent: mayExist,
           retry: undefined,
-          isListed: false,
         }
         queued.set(active.attemptId, pod)
         queue.push(pod)
@@ -232,7 +234,7 @@ export function createPodLauncher(deps: {
     async stop() {
       isStopped = true
       clearTimeout(timer)
-      for (const { retry } of queued.values()) clearTimeout(retry)
+      for (const pod of queued.values()) clearTimeout(pod.retry)
       await Promise.all(underWay)
     },
   }

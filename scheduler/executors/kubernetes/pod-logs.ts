@@ -2,10 +2,11 @@
 // wrote and could not send, because it was killed. The program prints each byte of the log that it sends, in the same
 // order, so the output that the node kept goes on where the log ends. Nodes keep only so much of it
 // (containerLogMaxSize, 10 MiB by default): a longer log is put together by its last line that both have.
-import { appendFile, mkdir, open } from 'node:fs/promises'
+import { appendFile, type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import pLimit from 'p-limit'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
-import { isNotFound } from '../../../k8s/kubernetes-error.ts'
+import { pushBackOf } from '../../../k8s/kubernetes-error.ts'
 import { baseContainer } from '../../../k8s/pod/pod-names.ts'
 import { KubernetesError } from '../../../runtime/errors.ts'
 import { attemptLogPath, type LogLevel, type LogLine } from '../../../runtime/log-line.ts'
@@ -26,6 +27,8 @@ export interface PodLogs {
   fetchRest(pod: ActivePod): Promise<void>
 }
 
+/** Each is a transaction that may wait, or a whole log in memory; more would leave no connections to the others. */
+const keptAtOnce = 8
 /** Output that is this long may be the end of a longer one: with the runtime's words a file of 10 MiB has less in it. */
 const maybeRotatedBytes = 4 * 1024 * 1024
 /** Of the kept log, at its begin and its end, for a line that the node has too. */
@@ -36,11 +39,16 @@ const newline = 0x0a
 
 export function createPodLogs(deps: { db: Database; client: KubernetesClient; logsDir: string }): PodLogs {
   const { db, client, logsDir } = deps
+  const limit = pLimit(keptAtOnce)
 
-  const say: PodLogs['say'] = (pod, level, message) =>
-    add(pod, [{ ts: new Date().toISOString(), level, stream: 'branchline', msg: message }])
+  const say: PodLogs['say'] = (pod, level, message) => add(pod, [ownLine(level, message)])
 
-  const add: PodLogs['add'] = async ({ key, place }, lines) => {
+  const add: PodLogs['add'] = (pod, lines) => limit(() => addNow(pod, lines))
+
+  async function addNow(
+    { key, place }: Pick<ActivePod, 'key' | 'place'>,
+    lines: readonly LogLine[],
+  ): Promise<void> {
     const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
     const kept = await appendAttemptLog(db, { key, logsDir, bytes, offset: null })
     if (kept !== undefined) return
@@ -68,27 +76,34 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
       }
       const rest = kept === 0 ? null : await restOf(output, path)
       if (rest === null) {
-        await say(pod, 'warn', 'lines may be missing here: the node had dropped them already')
+        await warn(pod, 'lines may be missing here: the node had dropped them already')
       }
       await append(kept, rest ?? output)
     } catch (error) {
       if (!isLost(error)) throw error
-      await say(pod, 'warn', `the last lines of the container may be missing: ${(error as Error).message}`)
+      await warn(pod, `the last lines of the container may be missing: ${(error as Error).message}`)
     }
   }
 
-  return { say, add, fetchRest }
+  const warn = (pod: ActivePod, message: string) => addNow(pod, [ownLine('warn', message)])
+
+  return { say, add, fetchRest: (pod) => limit(() => fetchRest(pod)) }
 }
 
-/** The pod, its container or its node are gone, and the output with them. */
+function ownLine(level: LogLevel, msg: string): LogLine {
+  return { ts: new Date().toISOString(), level, stream: 'branchline', msg }
+}
+
+/** The pod, its container or its node are gone, and the output with them; or nobody gives us the right to read it. */
 function isLost(error: unknown): boolean {
-  return isNotFound(error) || (error instanceof KubernetesError && error.status === 400)
+  return error instanceof KubernetesError && pushBackOf(error) === null
 }
 
 /** Whether the node still has the first line of what is kept: then it has everything. */
 async function beginsAlike(output: Buffer, path: string): Promise<boolean> {
   const firstLine = output.subarray(0, output.indexOf(newline) + 1)
-  await using file = await open(path, 'r')
+  await using file = await openKept(path)
+  if (file === undefined) return false
   const head = Buffer.alloc(edgeBytes)
   const { bytesRead } = await file.read(head, 0, edgeBytes, 0)
   return firstLine.length > 0 && head.subarray(0, bytesRead).includes(firstLine)
@@ -110,9 +125,20 @@ async function restOf(output: Buffer, path: string): Promise<Buffer | null> {
   return null
 }
 
+/** undefined where somebody has removed it. */
+async function openKept(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
 /** Whole lines with their line breaks. */
 async function lastLines(path: string): Promise<Buffer[]> {
-  await using file = await open(path, 'r')
+  await using file = await openKept(path)
+  if (file === undefined) return []
   const { size } = await file.stat()
   const tail = Buffer.alloc(Math.min(size, edgeBytes))
   await file.read(tail, 0, tail.length, size - tail.length)

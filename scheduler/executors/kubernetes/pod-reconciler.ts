@@ -4,7 +4,7 @@
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { isDeletedAtEnd } from '../../../k8s/operators/operator-logs.ts'
 import type { PodObservation } from '../../../k8s/pod-observation.ts'
-import { messageOf } from '../../../runtime/errors.ts'
+import { DatabaseUnavailableError, messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
 import type { Database } from '../../database/connection.ts'
@@ -103,8 +103,13 @@ export function createPodReconciler(deps: {
   }
 
   function judge(pod: ActivePod): void {
+    if (pod.isEnding || !pod.isFollowed) return
+    if (pod.refusal !== null) {
+      void conclude(pod, refused(pod.refusal))
+      return
+    }
     const { row, operator } = pod
-    if (pod.isEnding || row === null || !pod.isFollowed) return
+    if (row === null) return
     const { fatalReasons } = settings
     const verdict =
       operator === null
@@ -129,7 +134,9 @@ export function createPodReconciler(deps: {
     }
     if (verdict.type === 'running') {
       pod.trouble = null
-      attemptLog.follow(pod)
+      void attemptLog.follow(pod).then((isDone) => {
+        if (!isDone && !pod.isEnding) waiting.add(pod)
+      })
       const hasClock = pod.executionTimeoutMs !== null && operator !== null
       if (!hasClock && row.observation?.deletion_timestamp == null) waiting.delete(pod)
       else waiting.add(pod)
@@ -189,8 +196,14 @@ export function createPodReconciler(deps: {
       await attemptLog.complete(pod, verdict)
       await callbacks.ended(pod)
     } catch (error) {
-      // The database or the API server is away: the row is judged again at the next tick.
-      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'the log of an ended pod waits')
+      // The database or the API server is away, or the disk is full: it is judged again at the next tick.
+      const fault = messageOf(error)
+      const isNew = fault !== pod.endFault && !(error instanceof DatabaseUnavailableError)
+      log[isNew ? 'warn' : 'debug'](
+        { attempt_id: pod.attemptId, error: fault },
+        'the log of an ended pod waits',
+      )
+      pod.endFault = fault
       pod.isEnding = false
       waiting.add(pod)
       return
@@ -232,13 +245,14 @@ export function createPodReconciler(deps: {
   }
 
   async function refuse(pod: ActivePod, words: ErrorReport): Promise<void> {
-    const outcome = { state: 'failed', retryable: true, error: words, exit_code: null } as const
-    await conclude(pod, { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false })
+    pod.refusal = words
+    await conclude(pod, refused(words))
   }
 
   return {
     see,
     notePushBack(pod, words) {
+      if (pod.isEnding) return
       noteTrouble(pod, words, false)
       // So that its log says so.
       waiting.add(pod)
@@ -247,6 +261,11 @@ export function createPodReconciler(deps: {
     refuse,
     end,
   }
+}
+
+function refused(error: ErrorReport): EndedVerdict {
+  const outcome = { state: 'failed', retryable: true, error, exit_code: null } as const
+  return { type: 'ended', outcome, isInfrastructure: false, hasUnsentLog: false }
 }
 
 /** Whether it waits for long and its status does not say why, so that events may. */

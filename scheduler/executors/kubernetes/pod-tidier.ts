@@ -1,6 +1,7 @@
 // The end of pods: their rows are marked ended once the end of their attempts is committed, and they are deleted when
 // their time has come. Which of them are kept is decided once, when they end; deleting is any scheduler's work, since
 // the ledger says what is due. A pod whose end is not committed yet, or whose log is not kept yet, is never deleted.
+import pLimit from 'p-limit'
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
@@ -62,12 +63,14 @@ export function createPodTidier(deps: {
   log: Logger
 }): PodTidier {
   const { db, client, deploymentId, keep, deleteDelayMs, log } = deps
+  const limit = pLimit(deleteConcurrency)
   let created: (PodKey & { uid: string })[] = []
   let ended: { key: PodKey; deleteAfterMs: number | null; at: number }[] = []
   let createdTimer: NodeJS.Timeout | undefined
   let lookedAt = 0
   let lookedForLeftAt = 0
-  let lastRefusal = ''
+  /** By namespace, what was told of deletions that are refused. */
+  const refusals = new Map<string, string>()
 
   const createdPass = createPass('mark-pods-created', log, async () => {
     const some = created
@@ -104,7 +107,7 @@ export function createPodTidier(deps: {
     const due = await takePodsToDelete(db, { limit: deleteAtOnce, retryMs: deleteAgainMs })
     if (due.length === 0) return
     const gone: PodKey[] = []
-    await inParallel(due, deleteConcurrency, async (pod) => {
+    await limit.map(due, async (pod) => {
       if (!(await deleteOne(pod))) gone.push(pod)
     })
     // Those that are there until the kubelet has ended them are marked by the watch.
@@ -116,12 +119,20 @@ export function createPodTidier(deps: {
   async function deleteOne(pod: DeletablePod): Promise<boolean> {
     const { namespace, pod_name, uid } = pod
     try {
-      return await deleteOwnPod(client, deploymentId, { key: pod, namespace, podName: pod_name, uid })
+      const isThere = await deleteOwnPod(client, deploymentId, {
+        key: pod,
+        namespace,
+        podName: pod_name,
+        uid,
+      })
+      refusals.delete(namespace)
+      return isThere
     } catch (error) {
       const message = messageOf(error)
       // Each of thousands of pods may be refused, again and again, for one reason.
-      const isNew = message.replaceAll(pod_name, '') !== lastRefusal
-      lastRefusal = message.replaceAll(pod_name, '')
+      const refusal = message.replaceAll(pod_name, '')
+      const isNew = refusals.get(namespace) !== refusal
+      refusals.set(namespace, refusal)
       log[isNew ? 'warn' : 'debug']({ namespace, pod_name, error: message }, 'a pod could not be deleted yet')
       return true
     }
@@ -158,16 +169,4 @@ export function createPodTidier(deps: {
       await Promise.all([createdPass.stop(), endedPass.stop(), leftPass.stop(), deletePass.stop()])
     },
   }
-}
-
-async function inParallel<Item>(
-  items: readonly Item[],
-  concurrency: number,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  const rest = items.values()
-  const worker = async () => {
-    for (const item of rest) await work(item)
-  }
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
 }

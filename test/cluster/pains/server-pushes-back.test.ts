@@ -2,6 +2,7 @@
 // waiting with the reason shown, and never fails it; a refusal is told at once.
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { parseYaml } from '../../../k8s/yaml.ts'
 import { type Cluster, connectCluster } from '../../support/cluster.ts'
@@ -19,6 +20,23 @@ import {
   quickRetries,
 } from './pains.ts'
 
+const otherDags = {
+  'dags/others.ts': `
+    import { dag, task } from 'branchline'
+
+    export const refused = dag('refused', {}, () => {
+      task('write', { podOverride: { spec: { priorityClassName: 'nobody-has-it' } } }, () => {})
+    })
+
+    export const dies = dag('dies', {}, () => {
+      task('write', { retries: 0 }, ({ log }) => {
+        log.info('the last line')
+        setTimeout(() => process.kill(process.ppid, 'SIGKILL'), 1_000)
+        return new Promise(() => {})
+      })
+    })`,
+}
+
 let cluster: Cluster
 let deployment: KubernetesDeployment
 let account: PodAccount
@@ -29,7 +47,7 @@ const isCreate = ({ method, path }: { method: string; path: string }) =>
   method === 'POST' && /\/pods(\?|$)/.test(path)
 const status = (code: number, reason: string, message: string, more: object = {}) =>
   JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message, ...more })
-const log = (runId: string) => deployment.log('lines', runId, 'write').map(({ msg }) => msg)
+const log = (runId: string, dagId = 'lines') => deployment.log(dagId, runId, 'write').map(({ msg }) => msg)
 const start = (kubeconfig: string) =>
   deployment.startScheduler({ BRANCHLINE_KUBERNETES_CONFIG_FILE: kubeconfig })
 async function stop(): Promise<void> {
@@ -41,7 +59,7 @@ beforeAll(async () => {
   cluster = await connectCluster()
   deployment = await createKubernetesDeployment({
     cluster,
-    files: linesDag,
+    files: { ...linesDag, ...otherDags },
     env: {
       ...quickRetries,
       BRANCHLINE_WORKER_POD_PENDING_TIMEOUT: '20s',
@@ -177,6 +195,36 @@ test('a pod that may not be deleted is told in its log and waits, and ends when 
   proxy.faultOf = () => undefined
   expect(await deployment.ended('lines', 'undeletable', 60_000)).toBe('failed')
   expect(told()).toEqual([expect.stringContaining('the pod cannot be told to end yet: delete pod')])
+}, 120_000)
+
+test('a refusal that comes while Postgres is away is told when it is back', async () => {
+  const release = Promise.withResolvers<void>()
+  let isHeld = false
+  proxy.faultOf = (request) => {
+    if (!isCreate(request)) return undefined
+    isHeld = true
+    return { heldUntil: release.promise }
+  }
+  await deployment.trigger('refused', 'away')
+  await eventually('its pod is asked for', () => isHeld, 30_000)
+  await deployment.killPostgres()
+  release.resolve()
+  await delay(1_000)
+  await deployment.startPostgres()
+  expect(await deployment.ended('refused', 'away', 60_000)).toBe('failed')
+  expect(log('away', 'refused').join()).toMatch(/no PriorityClass with name nobody-has-it was found/)
+}, 120_000)
+
+test('where the last lines of a container may not be read, its attempt ends with what there is', async () => {
+  proxy.faultOf = ({ path }) =>
+    path.includes('/log?')
+      ? { answer: { status: 403, body: status(403, 'Forbidden', 'pods "it" is forbidden: no logs today') } }
+      : undefined
+  await deployment.trigger('dies', 'unread')
+  expect(await deployment.ended('dies', 'unread', 60_000)).toBe('failed')
+  const lines = log('unread', 'dies')
+  expect(lines[0]).toBe('the last line')
+  expect(lines.join()).toMatch(/the last lines of the container may be missing: .*no logs today/)
 }, 120_000)
 
 test('a scheduler whose account may not create pods says which right is missing, and the task fails with it', async () => {

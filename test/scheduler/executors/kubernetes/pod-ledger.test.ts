@@ -210,6 +210,22 @@ test('an ended pod is deleted once it is gone, whichever is known first', async 
   expect(await ledger.row('ended-first')).toMatchObject({ state: 'deleted', is_gone: true })
 })
 
+test('what happened to a pod after its end was judged is not left unseen: nobody would ever look', async () => {
+  const unseen = async () => {
+    const { rows } = await ledger.db.query('select task_id from pod where revision > seen_revision')
+    return rows
+  }
+  const key = await ledger.plan('a')
+  await ledger.plan('left')
+  await ledger.hear('5', { taskId: 'a', uid: 'u1' }, { taskId: 'left', uid: 'u2', phase: 'Failed' })
+  await endAttempt('left', 'failed')
+  expect(await unseen()).toHaveLength(2)
+  await markPodsEnded(ledger.db, [{ ...key, delete_after_ms: 0 }])
+  await endLeftPods(ledger.db, { keep: 'on_success', deleteDelayMs: 0, graceMs: 10_000 })
+  await ledger.hear('6', { taskId: 'a', uid: 'u1', is_deleted: true })
+  expect(await unseen()).toEqual([])
+})
+
 test('pods are due when their time has come, each to one caller, and again where they are still there', async () => {
   const [now, later, kept] = [await ledger.plan('now'), await ledger.plan('later'), await ledger.plan('kept')]
   await markPodsEnded(ledger.db, [
