@@ -76,11 +76,21 @@ export function observePod(pod: V1Pod, isDeleted = false): PodObservation {
   }
 }
 
+/** Whether its task has: containers beside it may go on. */
+export function hasEnded({ phase, containers }: PodObservation): boolean {
+  return phase === 'Succeeded' || phase === 'Failed' || containers[0]?.state === 'terminated'
+}
+
+/** Whether it waits, and not only for what every container waits for. */
+export function isStuck({ state, reason }: ContainerObservation): boolean {
+  return (
+    state === 'waiting' && reason !== null && reason !== 'PodInitializing' && reason !== 'ContainerCreating'
+  )
+}
+
 /** Whether an attempt may have begun or ended by it, so that somebody waits for it. One that is deleted is over anyhow. */
-export function isDecisive({ phase, deletion_timestamp, containers }: PodObservation): boolean {
-  if (deletion_timestamp !== null) return false
-  const base = containers[0]?.state ?? 'waiting'
-  return base !== 'waiting' || phase === 'Succeeded' || phase === 'Failed'
+export function isDecisive(pod: PodObservation): boolean {
+  return pod.deletion_timestamp === null && (pod.containers[0]?.state === 'running' || hasEnded(pod))
 }
 
 function wordsOf({ reason, message }: V1PodCondition): Words {

@@ -2,7 +2,7 @@
 // why it does not run yet, or how it ended, in the cluster's own words where it gave some. Pure; used wherever a pod is
 // shown. What an attempt's outcome is does not follow from these words.
 import { constants } from 'node:os'
-import type { ContainerObservation, PodObservation, Words } from './pod-observation.ts'
+import { type ContainerObservation, isStuck, type PodObservation, type Words } from './pod-observation.ts'
 
 export interface PodWords {
   /** One word, Kubernetes' own where it has one: `Running`, `ImagePullBackOff`, `Init:0/1`, `OOMKilled`. */
@@ -25,8 +25,6 @@ export interface SeenPod {
   waiting_message: string | null
 }
 
-/** Reasons of waiting containers with which nothing is amiss. */
-const startingReasons: readonly string[] = ['ContainerCreating', 'PodInitializing']
 /** Exit codes above this are those of a shell for a signal. */
 const signalOffset = 128
 
@@ -169,10 +167,6 @@ function terminatingWords({ disruption }: PodObservation): PodWords {
 
 function disruptionWords({ reason, message }: Words): PodWords {
   return { status: reason ?? 'DisruptionTarget', message: message?.trim() || 'the cluster ended it' }
-}
-
-function isStuck({ state, reason }: ContainerObservation): boolean {
-  return state === 'waiting' && reason !== null && !startingReasons.includes(reason)
 }
 
 function stuckText({ name, reason, message, restart_count, last_reason }: ContainerObservation): string {

@@ -4,7 +4,7 @@
 import type { PodOperatorManifest } from '../../runtime/operator-manifest.ts'
 import type { ErrorReport, FinishReport } from '../../runtime/task-runner/protocol.ts'
 import { nodeReasons, unseenEndReasons } from '../node-reasons.ts'
-import type { ContainerObservation, PodObservation } from '../pod-observation.ts'
+import { isStuck, type PodObservation } from '../pod-observation.ts'
 import { type PodWords, podWords } from '../pod-words.ts'
 import { xcomContainer } from './xcom-sidecar.ts'
 
@@ -110,11 +110,7 @@ function lateStart({ observation, operator, nowMs }: JudgedOperatorPod): Operato
 }
 
 function pending({ observation, fatalReasons }: JudgedOperatorPod): OperatorVerdict {
-  const isStarting = ({ reason }: ContainerObservation) =>
-    reason === null || reason === 'ContainerCreating' || reason === 'PodInitializing'
-  const waiting = [...observation.init_containers, ...observation.containers].find(
-    (container) => container.state === 'waiting' && !isStarting(container),
-  )
+  const waiting = [...observation.init_containers, ...observation.containers].find(isStuck)
   const { unschedulable } = observation
   if (waiting === undefined && unschedulable === null) return { type: 'pending', words: null, isFatal: false }
   const { status, message } = wordsOf(observation)

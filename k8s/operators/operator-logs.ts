@@ -1,7 +1,7 @@
 // Which containers of an operator's pod are followed, and what becomes of the pod at the end. Pure.
 import type { V1Pod } from '../../runtime/kubernetes-types.ts'
 import type { PodOperatorManifest } from '../../runtime/operator-manifest.ts'
-import type { PodObservation } from '../pod-observation.ts'
+import { hasEnded, type PodObservation } from '../pod-observation.ts'
 import { xcomContainer } from './xcom-sidecar.ts'
 
 /** Containers whose output goes to the attempt's log, in the order in which they begin. Names that are not there are left out. */
@@ -42,16 +42,14 @@ export function isDeletedAtEnd(
   { observation, isKilled }: { observation: PodObservation | null; isKilled: boolean },
 ): boolean {
   if (isKilled) return operator.on_kill_action === 'delete_pod'
-  const base = observation?.containers[0]
-  const isOver =
-    base?.state === 'terminated' || observation?.phase === 'Succeeded' || observation?.phase === 'Failed'
+  const isOver = observation !== null && hasEnded(observation)
   switch (operator.on_finish_action) {
     case 'delete_pod':
       return true
     case 'keep_pod':
       return false
     case 'delete_succeeded_pod':
-      return isOver && base?.exit_code === 0
+      return isOver && observation.containers[0]?.exit_code === 0
     case 'delete_active_pod':
       return !isOver
   }

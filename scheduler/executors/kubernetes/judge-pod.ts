@@ -8,7 +8,7 @@
 
 import { nodeReasons, unseenEndReasons } from '../../../k8s/node-reasons.ts'
 import { baseContainer } from '../../../k8s/pod/pod-names.ts'
-import type { ContainerObservation, PodObservation } from '../../../k8s/pod-observation.ts'
+import { type ContainerObservation, isStuck, type PodObservation } from '../../../k8s/pod-observation.ts'
 import type { CancelReason, ErrorReport, FinishReport } from '../../../runtime/task-runner/protocol.ts'
 import type { PodRow } from '../../database/pod-rows.ts'
 
@@ -75,13 +75,7 @@ function pending(observation: PodObservation, fatalReasons: readonly string[]): 
     )
     return { type: 'pending', words, isFatal: false }
   }
-  const waiting = [...observation.init_containers, ...observation.containers].find(
-    ({ state, reason }) =>
-      state === 'waiting' &&
-      reason !== null &&
-      reason !== 'PodInitializing' &&
-      reason !== 'ContainerCreating',
-  )
+  const waiting = [...observation.init_containers, ...observation.containers].find(isStuck)
   if (waiting === undefined) return { type: 'pending', words: null, isFatal: false }
   const reason = waiting.reason!
   const words = wordsOf(reason, `container ${waiting.name}: ${waiting.message ?? reason}`)

@@ -3,7 +3,7 @@
 // the pod given to whoever tidies up. Whatever fails on the way is left, and judged again at the next tick.
 import type { KubernetesClient } from '../../../k8s/client/kubernetes-client.ts'
 import { isDeletedAtEnd } from '../../../k8s/operators/operator-logs.ts'
-import type { PodObservation } from '../../../k8s/pod-observation.ts'
+import { hasEnded } from '../../../k8s/pod-observation.ts'
 import { DatabaseUnavailableError, messageOf } from '../../../runtime/errors.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { CancelReason, ErrorReport } from '../../../runtime/task-runner/protocol.ts'
@@ -276,11 +276,6 @@ function mayTellMore(
   if (isEnding || startedAt !== null || row?.uid == null || row.state !== 'created') return false
   if (trouble !== null && eventsReadAt === 0) return false
   return now - plannedAt >= askEventsAfterMs
-}
-
-/** Its task has: containers beside it may go on. */
-function hasEnded({ phase, containers }: PodObservation): boolean {
-  return phase === 'Succeeded' || phase === 'Failed' || containers[0]?.state === 'terminated'
 }
 
 function endOf(row: PodRow | null, now: number): number {
