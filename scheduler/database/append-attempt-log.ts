@@ -39,6 +39,8 @@ export interface LogAppend {
   offset: number | null
   /** Of a container that does not send its log: how far it was followed before these lines, and with them. */
   followed?: { container: string; from: LogCursor | null; to: LogCursor }
+  /** They are what is said of the attempt's end: once, whoever says it. Default: false. */
+  isEnd?: boolean
 }
 
 /** Somebody else has followed the container's log further: nothing was appended. */
@@ -60,7 +62,7 @@ export async function appendAttemptLog(db: Database, append: LogAppend): Promise
     const { log_bytes: kept, log_file_bytes: end } = place
     const cursors = movedCursors(place, append.followed)
     // Kept already: the answer was lost.
-    if (cursors === null) return kept
+    if (cursors === null || (append.isEnd && place.is_end_told)) return kept
     // Beyond what is kept there is a gap that its sender must fill first.
     if (offset !== null && offset > kept) return kept
     const fresh = offset === null ? append.bytes : append.bytes.subarray(kept - offset)
@@ -77,9 +79,9 @@ export async function appendAttemptLog(db: Database, append: LogAppend): Promise
     const newEnd = await writeAt({ path, end, bytes: fresh, isOwn: offset === null, prove })
     const nowKept = offset === null ? kept : kept + fresh.length
     await connection.query(
-      `update pod set log_bytes = $5, log_file_bytes = $6, log_cursors = $7
+      `update pod set log_bytes = $5, log_file_bytes = $6, log_cursors = $7, is_end_told = is_end_told or $8
        where dag_run_id = $1 and task_id = $2 and map_index = $3 and try_number = $4`,
-      [...keyValues(key), nowKept, newEnd, cursors],
+      [...keyValues(key), nowKept, newEnd, cursors, append.isEnd ?? false],
       'move-log-end',
     )
     return nowKept
@@ -93,6 +95,7 @@ interface LogPlaceRow {
   log_file_bytes: number
   /** JSON text: container → LogCursor. */
   log_cursors: string
+  is_end_told: boolean
 }
 
 /** JSON text of the cursors with the append; null where they have it already. */
@@ -110,7 +113,8 @@ function movedCursors({ log_cursors }: LogPlaceRow, followed: LogAppend['followe
 /** The row stays locked until the end of the transaction. */
 async function lockPlace(connection: Queryable, key: PodKey): Promise<LogPlaceRow | undefined> {
   const { rows } = await connection.query<LogPlaceRow>(
-    `select r.dag_id, r.run_id, p.log_bytes, p.log_file_bytes, p.log_cursors from pod p join dag_run r using (dag_run_id)
+    `select r.dag_id, r.run_id, p.log_bytes, p.log_file_bytes, p.log_cursors, p.is_end_told
+     from pod p join dag_run r using (dag_run_id)
      where p.dag_run_id = $1 and p.task_id = $2 and p.map_index = $3 and p.try_number = $4
      for no key update of p`,
     keyValues(key),
@@ -134,8 +138,10 @@ async function writeAt(input: {
   const { size } = await file.stat()
   // Shorter than it was: the disk lost some, which a gap of zeros would not bring back.
   const end = Math.min(input.end, size)
+  // Ours is a line of its own; so is what comes after a line that somebody has cut.
+  const mustBeginLine = input.isOwn || size < input.end
   const text =
-    input.isOwn && !(await endsLine(file, end)) ? Buffer.concat([Buffer.of(newline), bytes]) : bytes
+    mustBeginLine && !(await endsLine(file, end)) ? Buffer.concat([Buffer.of(newline), bytes]) : bytes
   await prove(freshMs)
   for (let written = 0; written < text.length; ) {
     const { bytesWritten } = await file.write(text, written, text.length - written, end + written)

@@ -148,6 +148,21 @@ export async function takePodsToDelete(
   return rows
 }
 
+/** They could not be deleted, and are due again after `retryMs`. */
+export async function postponeDeletion(
+  db: Queryable,
+  keys: readonly PodKey[],
+  retryMs: number,
+): Promise<void> {
+  await db.query(
+    `update pod p set delete_after = clock_timestamp() + $2 * interval '1 ms'
+     from ${lockedPods('')} c
+     where p.dag_run_id = c.dag_run_id and p.task_id = c.task_id and p.map_index = c.map_index
+       and p.try_number = c.try_number and p.state = 'ended' and p.delete_after is not null`,
+    [JSON.stringify(keys), retryMs],
+  )
+}
+
 /** They are gone, as far as the API server says. */
 export async function markPodsDeleted(db: Queryable, keys: readonly PodKey[]): Promise<void> {
   await db.query(

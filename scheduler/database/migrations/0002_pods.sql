@@ -61,6 +61,8 @@ create table pod (
   log_file_bytes bigint not null default 0,
   -- How far the logs of containers that do not report by themselves were followed: container → place.
   log_cursors json not null default '{}',
+  -- What is said of the attempt's end stands in its log.
+  is_end_told boolean not null default false,
   revision bigint not null default 1,
   seen_revision bigint not null default 0,
   primary key (dag_run_id, task_id, map_index, try_number)

@@ -12,7 +12,7 @@ import type { ActivePod } from './active-pod.ts'
 import type { EndedVerdict } from './judge-pod.ts'
 import { readPodEvents } from './pod-events.ts'
 import type { PodFollowers } from './pod-followers.ts'
-import type { PodLogs } from './pod-logs.ts'
+import { ownLine, type PodLogs } from './pod-logs.ts'
 
 export interface AttemptLog {
   /**
@@ -56,20 +56,23 @@ export function createAttemptLog(deps: {
   }
 
   async function sayEvents(pod: ActivePod): Promise<void> {
+    const lines = await eventLines(pod)
+    if (lines.length === 0) return
+    await logs.add(pod, lines).catch((error: unknown) => untold(pod, error))
+  }
+
+  async function eventLines(pod: ActivePod): Promise<LogLine[]> {
     try {
-      const ts = new Date().toISOString()
-      const lines = (await readPodEvents(client, pod)).map(
-        ({ name, message }): LogLine => ({
-          ts,
-          level: 'info',
-          stream: 'branchline',
-          msg: `event ${name}: ${message}`,
-        }),
-      )
-      if (lines.length > 0) await logs.add(pod, lines)
+      const events = await readPodEvents(client, pod)
+      return events.map(({ name, message }) => ownLine('info', `event ${name}: ${message}`))
     } catch (error) {
-      log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'events of a pod cannot be told')
+      untold(pod, error)
+      return []
     }
+  }
+
+  function untold(pod: ActivePod, error: unknown): void {
+    log.debug({ attempt_id: pod.attemptId, error: messageOf(error) }, 'events of a pod cannot be told')
   }
 
   async function complete(
@@ -89,15 +92,15 @@ export function createAttemptLog(deps: {
     const isOwnAccount = operator === null && pod.row?.finish != null
     if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
     const level = outcome.state === 'skipped' ? 'info' : 'error'
-    if (outcome.state === 'failed' && operator !== null) {
-      if (operator.log_events_on_failure) await sayEvents(pod)
-      if (operator.log_pod_spec_on_failure) {
-        const manifest = await deps.manifestOf(pod)
-        if (manifest !== undefined)
-          await logs.say(pod, 'info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`)
-      }
+    const lines = [ownLine(level, `${outcome.error.name}: ${outcome.error.message}`)]
+    if (outcome.state === 'failed' && operator?.log_pod_spec_on_failure) {
+      const manifest = await deps.manifestOf(pod)
+      if (manifest !== undefined)
+        lines.unshift(ownLine('info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`))
     }
-    await logs.say(pod, level, `${outcome.error.name}: ${outcome.error.message}`)
+    if (outcome.state === 'failed' && operator?.log_events_on_failure)
+      lines.unshift(...(await eventLines(pod)))
+    await logs.add(pod, lines, { isEnd: true })
   }
 
   return { follow, sayEvents, complete }

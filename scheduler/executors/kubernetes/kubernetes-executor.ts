@@ -35,6 +35,8 @@ import type { KubernetesExecutorSettings } from './settings.ts'
 
 /** Rows that one look takes; the next follows at once where there are more. */
 const lookAtOnce = 500
+/** How often changes of any pods are taken for room, where a quota is used up. Shorter: more requests in vain. */
+const tryForRoomMs = 1_000
 /** How often the clock is asked what has waited for too long. */
 const tickMs = 500
 
@@ -191,6 +193,7 @@ export function createKubernetesExecutor(deps: {
     if (rows.length === lookAtOnce) lookPass.wake()
   })
 
+  let triedAt = 0
   let turn: Promise<unknown> = Promise.resolve()
   /** What reads rows and marks them seen, one after another. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -271,7 +274,13 @@ export function createKubernetesExecutor(deps: {
         return { attempt_id, fate: 'running', follow: () => follow(pod, manifest) }
       })
     },
-    look: () => lookPass.wake(),
+    look() {
+      lookPass.wake()
+      // Pods of any scheduler have changed, and may have left room.
+      if (Date.now() - triedAt < tryForRoomMs) return
+      triedAt = Date.now()
+      launcher.tryNext()
+    },
     beat: () => watches.claim(),
     watches: () => watches.status(),
     passes: [lookPass, ...planner.passes, ...watches.passes, ...tidier.passes],

@@ -1,6 +1,6 @@
 // Creates pods that the ledger has: many requests at once, no more in a second than the bucket lets through. Names are
 // the attempt's, so that creating again after a lost answer makes no second pod. What the API server pushes back waits
-// with its words shown and is sent again: at its time, or, one at a time, as soon as another pod of its namespace was
+// with its words shown and is sent again: at its time, or, a few at a time, as soon as another pod of its namespace was
 // taken or has ended. What it refuses is the caller's. Where the server asks for a pause, nothing is sent for as long.
 import TinyQueue from 'tinyqueue'
 import { backoffMs } from '../../../k8s/backoff.ts'
@@ -15,6 +15,8 @@ import { createTokenBucket } from './token-bucket.ts'
 const retry = { firstMs: 500, mostMs: 30_000 }
 /** Of one that was sent because there might be room: its time of waiting grows from here. */
 const triesWhereRoomWas = 2
+/** Where room may have become free, so many are tried until one is taken: the first may be too large for it. */
+const triedForRoom = 4
 
 export interface LaunchedPod {
   active: ActivePod
@@ -31,8 +33,12 @@ export interface PodLauncher {
   withdraw(attemptId: string): boolean
   /** It is there, or its attempt is over: it is not sent again, whatever the answer that is waited for. */
   settle(attemptId: string): void
-  /** There may be room in this namespace: the first that was pushed back there is sent at once. */
-  tryNext(namespace: string): void
+  /**
+   * There may be room in this namespace: the first that was pushed back there is sent at once, and where it is taken, or
+   * does not fit, others after it.
+   * @param namespace default: any
+   */
+  tryNext(namespace?: string): void
   /** Sends nothing more; resolves when no answer is waited for. */
   stop(): Promise<void>
 }
@@ -46,6 +52,10 @@ interface Queued extends LaunchedPod {
   isSent: boolean
   /** Until it is sent again. */
   retry: NodeJS.Timeout | undefined
+  /** When it was pushed back, in turns; 0: never. */
+  pushedBackAt: number
+  /** It was sent because there might be room: since which turn, and how many more may be. */
+  probe: { since: number; left: number } | null
 }
 
 /**
@@ -71,6 +81,7 @@ export function createPodLauncher(deps: {
   const queued = new Map<string, Queued>()
   const underWay = new Set<Promise<void>>()
   let sequence = 0
+  let turn = 0
   let pausedUntil = 0
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
@@ -148,10 +159,14 @@ export function createPodLauncher(deps: {
     }
     if (pushBack.waitMs !== null) pausedUntil = Math.max(pausedUntil, Date.now() + pushBack.waitMs)
     pushedBack(pod, pushBack.reason, pushBack.waitMs)
+    const { probe } = pod
     const { namespace } = pod.active
+    turn += 1
+    Object.assign(pod, { pushedBackAt: turn, probe: null })
     const others = waitingIn.get(namespace)
     if (others) others.add(pod)
     else waitingIn.set(namespace, new Set([pod]))
+    if (probe !== null && probe.left > 0) tryOne(namespace, probe)
   }
 
   function pushedBack(pod: Queued, message: string, waitMs: number | null): void {
@@ -180,13 +195,21 @@ export function createPodLauncher(deps: {
     if (waiting?.size === 0) waitingIn.delete(namespace)
   }
 
-  function tryNext(namespace: string): void {
+  function tryNext(namespace?: string): void {
+    const namespaces = namespace === undefined ? [...waitingIn.keys()] : [namespace]
+    for (const one of namespaces) tryOne(one, { since: turn, left: triedForRoom })
+  }
+
+  /** Of those that were not pushed back since, the heaviest. */
+  function tryOne(namespace: string, { since, left }: { since: number; left: number }): void {
     let next: Queued | undefined
     for (const pod of waitingIn.get(namespace) ?? []) {
+      if (pod.pushedBackAt > since) continue
       if (next === undefined || pod.active.priorityWeight > next.active.priorityWeight) next = pod
     }
     if (next === undefined) return
-    // What counts the room may be behind: then it is tried again within seconds, and others before it.
+    next.probe = { since, left: left - 1 }
+    // What counts the room may be behind: then it is tried again within seconds.
     next.tries = Math.min(next.tries, triesWhereRoomWas)
     sendAgain(next)
   }
@@ -210,6 +233,8 @@ export function createPodLauncher(deps: {
           isSettled: false,
           isSent: mayExist,
           retry: undefined,
+          pushedBackAt: 0,
+          probe: null,
         }
         queued.set(active.attemptId, pod)
         queue.push(pod)

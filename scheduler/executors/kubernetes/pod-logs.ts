@@ -18,8 +18,15 @@ import type { ActivePod } from './active-pod.ts'
 export interface PodLogs {
   /** Adds a line of ours. */
   say(pod: Pick<ActivePod, 'key' | 'place'>, level: LogLevel, message: string): Promise<void>
-  /** Adds lines that are not the pod's own. */
-  add(pod: Pick<ActivePod, 'key' | 'place'>, lines: readonly LogLine[]): Promise<void>
+  /**
+   * Adds lines that are not the pod's own.
+   * @param options.isEnd they are what is said of the attempt's end, and are added once, whoever does it
+   */
+  add(
+    pod: Pick<ActivePod, 'key' | 'place'>,
+    lines: readonly LogLine[],
+    options?: { isEnd: boolean },
+  ): Promise<void>
   /**
    * Adds what the container wrote and could not send; says so where something is missing. May be repeated.
    * @throws DatabaseUnavailableError; KubernetesError where the API server or the node does not answer now
@@ -43,14 +50,15 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
 
   const say: PodLogs['say'] = (pod, level, message) => add(pod, [ownLine(level, message)])
 
-  const add: PodLogs['add'] = (pod, lines) => limit(() => addNow(pod, lines))
+  const add: PodLogs['add'] = (pod, lines, options) => limit(() => addNow(pod, lines, options))
 
   async function addNow(
     { key, place }: Pick<ActivePod, 'key' | 'place'>,
     lines: readonly LogLine[],
+    { isEnd } = { isEnd: false },
   ): Promise<void> {
     const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
-    const kept = await appendAttemptLog(db, { key, logsDir, bytes, offset: null })
+    const kept = await appendAttemptLog(db, { key, logsDir, bytes, offset: null, isEnd })
     if (kept !== undefined) return
     // It never had a pod, so nobody else writes.
     const path = attemptLogPath(logsDir, place)
@@ -90,7 +98,8 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
   return { say, add, fetchRest: (pod) => limit(() => fetchRest(pod)) }
 }
 
-function ownLine(level: LogLevel, msg: string): LogLine {
+/** A line of ours, of now. */
+export function ownLine(level: LogLevel, msg: string): LogLine {
   return { ts: new Date().toISOString(), level, stream: 'branchline', msg }
 }
 

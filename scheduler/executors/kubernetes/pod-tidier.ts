@@ -12,6 +12,7 @@ import {
   markPodsCreated,
   markPodsDeleted,
   markPodsEnded,
+  postponeDeletion,
   takePodsToDelete,
 } from '../../database/pod-ledger.ts'
 import type { PodKey } from '../../database/pod-rows.ts'
@@ -24,6 +25,8 @@ const deleteAtOnce = 200
 const deleteConcurrency = 16
 /** A pod that is still there so long after it was deleted is deleted again: the answer, or its event, was lost. */
 const deleteAgainMs = 60_000
+/** One that could not be deleted, since the API server was away or refused it, is tried again after so long. */
+const refusedAgainMs = 10_000
 /** Answers of creates that come within this are one statement. Longer: a pod shows as planned for as long. */
 const createdDelayMs = 50
 /** How often it looks what is due by now; where there is no delay, it looks when a pod has ended. */
@@ -107,16 +110,19 @@ export function createPodTidier(deps: {
     const due = await takePodsToDelete(db, { limit: deleteAtOnce, retryMs: deleteAgainMs })
     if (due.length === 0) return
     const gone: PodKey[] = []
+    const refused: PodKey[] = []
     await limit.map(due, async (pod) => {
-      if (!(await deleteOne(pod))) gone.push(pod)
+      const fate = await deleteOne(pod)
+      if (fate === 'gone') gone.push(pod)
+      if (fate === 'refused') refused.push(pod)
     })
     // Those that are there until the kubelet has ended them are marked by the watch.
     if (gone.length > 0) await markPodsDeleted(db, gone)
+    if (refused.length > 0) await postponeDeletion(db, refused, refusedAgainMs)
     if (due.length === deleteAtOnce) deletePass.wake()
   })
 
-  /** @returns false where it is gone */
-  async function deleteOne(pod: DeletablePod): Promise<boolean> {
+  async function deleteOne(pod: DeletablePod): Promise<'there' | 'gone' | 'refused'> {
     const { namespace, pod_name, uid } = pod
     try {
       const isThere = await deleteOwnPod(client, deploymentId, {
@@ -126,7 +132,7 @@ export function createPodTidier(deps: {
         uid,
       })
       refusals.delete(namespace)
-      return isThere
+      return isThere ? 'there' : 'gone'
     } catch (error) {
       const message = messageOf(error)
       // Each of thousands of pods may be refused, again and again, for one reason.
@@ -134,7 +140,7 @@ export function createPodTidier(deps: {
       const isNew = refusals.get(namespace) !== refusal
       refusals.set(namespace, refusal)
       log[isNew ? 'warn' : 'debug']({ namespace, pod_name, error: message }, 'a pod could not be deleted yet')
-      return true
+      return 'refused'
     }
   }
 
