@@ -59,8 +59,10 @@ export interface PodWatch {
   start(): void
   /** Resolves when nothing is under way any more. A batch that is being committed is waited for. */
   stop(): Promise<void>
-  /** Since anything was heard: an event, a bookmark, a list, a stream that began. */
+  /** Since anything was heard: an event, a bookmark, a list, a stream that began; at first, since it was made. */
   ageMs(): number
+  /** Whether anything was. */
+  hasHeard(): boolean
   /** Why nothing is heard or nothing heard is committed, in the words of whoever refused; null where all is well. */
   trouble(): string | null
   /** How long the present try to commit what was heard has taken; 0 where there is none. One that never ends hangs. */
@@ -79,6 +81,11 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
   const { signal } = stopping
   let version = deps.resourceVersion
   let heardAt = clock.now()
+  let hasHeard = false
+  const hear = (): void => {
+    heardAt = clock.now()
+    hasHeard = true
+  }
   let listedAt = clock.now()
   let hasStream = false
   let hasMoved = false
@@ -149,7 +156,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     for await (const page of client.listPodPages(namespace, { labelSelector, signal })) {
       for (const pod of page.pods) pods.push(summarise(pod, false))
       resourceVersion = page.resourceVersion
-      heardAt = clock.now()
+      hear()
     }
     counters.relists += 1
     listedAt = clock.now()
@@ -170,11 +177,11 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     })
     if (isFirst) isFirst = false
     else counters.reconnects += 1
-    heardAt = clock.now()
+    hear()
     hasStream = true
     onBegin()
     for await (const group of stream) {
-      heardAt = clock.now()
+      hear()
       take(group)
     }
   }
@@ -214,7 +221,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
       pageSize: 1,
       signal,
     })) {
-      heardAt = clock.now()
+      hear()
       return BigInt(ours) > BigInt(resourceVersion)
     }
     return false
@@ -230,6 +237,7 @@ export function createPodWatch<Summary>(deps: PodWatchDeps<Summary>): PodWatch {
     },
     stop,
     ageMs: () => clock.now() - heardAt,
+    hasHeard: () => hasHeard,
     trouble: () => streamTrouble ?? handOver.trouble,
     applyBusyMs: () => handOver.busyMs(),
     counters,

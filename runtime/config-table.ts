@@ -4,10 +4,21 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { logLevels } from './log-levels.ts'
-import { boolean, bytes, duration, integer, list, oneOf, path, type Setting, text } from './setting.ts'
+import {
+  boolean,
+  bytes,
+  duration,
+  integer,
+  list,
+  oneOf,
+  path,
+  postgresUrl,
+  type Setting,
+  text,
+} from './setting.ts'
 
 export const configTable = {
-  database_url: text<string | null>({
+  database_url: postgresUrl({
     default: null,
     secret: true,
     description:

@@ -57,6 +57,21 @@ export const text = <Value extends string | null>(common: Common<Value>) =>
     common,
   )
 
+/** What Postgres' own programs take as an address, and node-postgres too: a URL, or the directory of a socket. */
+export const postgresUrl = (common: Common<string | null>) =>
+  setting<string | null>(
+    {
+      type: 'URL, postgres://user:password@host:port/database',
+      unit: '',
+      parse(raw) {
+        const written = asText(raw)
+        return written !== undefined && /^(postgres(ql)?:\/\/|socket:|\/)/.test(written) ? written : undefined
+      },
+      format: noneAs,
+    },
+    common,
+  )
+
 /** A path; a relative one counts from the file that has it, or else from the working directory. Absolute in the result. */
 export const path = <Value extends string | null>(common: Common<Value>) =>
   setting<Value>(
@@ -101,24 +116,27 @@ export const integer = (common: Common<number> & { min: number; max?: number; un
 }
 
 /** Milliseconds, written as a duration ('30s') or as a number of milliseconds. At least `min`, default 1. */
-export const duration = (common: Common<number> & { min?: number }) =>
-  setting<number>(
+export const duration = (common: Common<number> & { min?: number }) => {
+  const { min = 1 } = common
+  const format = (value: number) => inLargestUnit(value, durationUnits)
+  return setting<number>(
     {
-      type: "duration ('500ms', '30s', '5m') or milliseconds",
+      type: `duration ('500ms', '30s', '5m') or milliseconds, at least ${format(min)}`,
       unit: 'ms',
       parse(raw) {
         try {
           const written = typeof raw === 'string' && /^\d+$/.test(raw) ? Number(raw) : raw
           const value = durationMs(written as string | number)
-          return value >= (common.min ?? 1) ? value : undefined
+          return value >= min ? value : undefined
         } catch {
           return undefined
         }
       },
-      format: (value) => inLargestUnit(value, durationUnits),
+      format,
     },
     common,
   )
+}
 
 const durationUnits = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 }
 const byteUnits = { GiB: 1024 ** 3, MiB: 1024 ** 2, KiB: 1024, '': 1 }

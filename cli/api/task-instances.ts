@@ -54,6 +54,12 @@ function checkPod({ kind, namespace, pod_name, task_id, try_number }: Pod): void
   )
 }
 
+function withoutPod({ dag_id, run_id, task_id }: TaskInstanceDetails, state: string | null): string {
+  return state === 'queued' || state === 'running'
+    ? `it is ${state}, and no pod was planned for it yet`
+    : `it is ${state}, and never had one: branchline tasks show ${dag_id} ${run_id} ${task_id} says why`
+}
+
 /**
  * The pod of that attempt.
  * @throws what `attemptOf` throws; ConflictError where it has none
@@ -66,7 +72,7 @@ export function podOf(task: TaskInstanceDetails, tryNumber: number | undefined):
   }
   const where =
     executor === 'kubernetes'
-      ? `it is ${state}, and no pod was planned for it yet`
+      ? withoutPod(task, state)
       : `its executor is '${executor}'${hostname === null ? '' : `, on ${hostname}`}`
   throw new ConflictError(`attempt ${try_number} of task '${task.task_id}' has no pod: ${where}`, {
     details: { dag_id: task.dag_id, run_id: task.run_id, task_id: task.task_id, try_number },

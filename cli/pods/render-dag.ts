@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../runtime/config-table.ts'
+import { PodSpecError, TemplateError } from '../../runtime/errors.ts'
 import { checkRunId } from '../../runtime/ids.ts'
 import type { LoadedDag } from '../../runtime/loader/load-result.ts'
 import type { TaskManifest } from '../../runtime/manifest.ts'
@@ -36,14 +37,17 @@ interface DagRequest {
 }
 
 /**
- * @returns notes: why a task has no file
- * @throws PodSpecError, TemplateError, InvalidInputError
+ * @returns notes: why a task has no file. faults: why one cannot be made, as the scheduler would fail it with
+ * @throws InvalidInputError
  */
-export async function renderDag(request: DagRequest): Promise<{ tasks: RenderedTask[]; notes: string[] }> {
+export async function renderDag(
+  request: DagRequest,
+): Promise<{ tasks: RenderedTask[]; notes: string[]; faults: string[] }> {
   const { dag, taskId, commitSha, isCompared } = request
   const run = runOf(request)
   const tasks: RenderedTask[] = []
   const notes: string[] = []
+  const faults: string[] = []
   for (const task of dag.manifest.tasks) {
     if (taskId !== undefined && task.task_id !== taskId) continue
     const executor = executorFor(task, request.config)
@@ -51,14 +55,21 @@ export async function renderDag(request: DagRequest): Promise<{ tasks: RenderedT
       notes.push(`${dag.dag_id}.${task.task_id} has no pod: its executor is '${executor}'`)
       continue
     }
-    const made = await renderTask({ ...request, task, run })
+    let made: object[]
+    try {
+      made = await renderTask({ ...request, task, run })
+    } catch (error) {
+      if (!(error instanceof PodSpecError || error instanceof TemplateError)) throw error
+      faults.push(`${dag.dag_id}.${task.task_id}: ${error.message}`)
+      continue
+    }
     const objects = isCompared ? made.map((object) => withoutCommit(object, commitSha)) : made
     const remarks = isCompared ? [] : remarksOf(request, run)
     const name = renderedFileName(dag.dag_id, task.task_id, run.logical_date)
     const action = task.operator?.kind === 'resource' ? task.operator.action : 'create'
     tasks.push({ file: { name, text: renderYaml(objects, remarks) }, objects, action })
   }
-  return { tasks, notes }
+  return { tasks, notes, faults }
 }
 
 /** @returns lines that say what was written */

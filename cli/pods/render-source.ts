@@ -23,8 +23,11 @@ export interface RenderSource {
   origin: string | null
 }
 
-/** @param path a Dag module; anything else: the source is that of the working directory */
-export async function findSource(config: Config, path: string): Promise<RenderSource> {
+/**
+ * @param path a Dag module; anything else: the source is that of the working directory
+ * @param output where the files go, which are no change of the source
+ */
+export async function findSource(config: Config, path: string, output = '-'): Promise<RenderSource> {
   const isFile = existsSync(path) && statSync(path).isFile()
   const folder = isFile ? dirname(resolve(path)) : process.cwd()
   const top = await git(folder, ['rev-parse', '--show-toplevel']).catch(() => null)
@@ -33,9 +36,17 @@ export async function findSource(config: Config, path: string): Promise<RenderSo
   return {
     root,
     commitSha,
-    isDirty: commitSha !== null && (await git(root, ['status', '--porcelain'])) !== '',
+    isDirty:
+      commitSha !== null &&
+      (await git(root, ['status', '--porcelain', '--', ...besides(root, output)])) !== '',
     origin: await git(root, ['remote', 'get-url', 'origin']).catch(() => null),
   }
+}
+
+/** Paths for Git: all but the output. */
+function besides(root: string, output: string): string[] {
+  const path = output === '-' ? '' : relative(root, resolve(output))
+  return path === '' || path.startsWith('..') ? ['.'] : ['.', `:(exclude,literal)${path}`]
 }
 
 function nearestPackage(folder: string): string | null {
@@ -73,9 +84,15 @@ export function chooseDags(loaded: LoadResult, wanted: string): LoadedDag[] {
   const file = existsSync(wanted) ? relative(loaded.source_path, resolve(wanted)) : wanted
   const chosen = loaded.dags.filter(({ dag_id, file: its }) => dag_id === wanted || its === file)
   if (chosen.length > 0) return chosen
-  const failed = loaded.import_errors.map(
-    ({ error_file, line, message }) => `${error_file}${line === null ? '' : `:${line}`}: ${message}`,
-  )
+  const textOf = ({ error_file, line, message }: LoadResult['import_errors'][number]) =>
+    `${error_file}${line === null ? '' : `:${line}`}: ${message}`
+  const own = loaded.import_errors.filter(({ error_file }) => error_file === file)
+  if (own.length > 0) {
+    throw new NotFoundError(`${file} could not be loaded:\n${own.map(textOf).join('\n')}`, {
+      details: { file },
+    })
+  }
+  const failed = loaded.import_errors.map(textOf)
   const ids = loaded.dags.map(({ dag_id }) => dag_id)
   const there = ids.length === 0 ? 'It has no Dags.' : `It has ${ids.join(', ')}.`
   throw new NotFoundError(

@@ -3,7 +3,7 @@
 import { Command, Option } from 'commander'
 import { loadConfig } from '../../runtime/config.ts'
 import type { Config } from '../../runtime/config-table.ts'
-import { InvalidInputError, messageOf, NotFoundError } from '../../runtime/errors.ts'
+import { InvalidInputError, messageOf, NotFoundError, PodSpecError } from '../../runtime/errors.ts'
 import type { LoadedDag } from '../../runtime/loader/load-result.ts'
 import { didYouMean } from '../../runtime/nearest.ts'
 import { instant, jsonObject, nameAndValue } from '../command.ts'
@@ -70,7 +70,7 @@ async function render(
   { wanted, taskId, options }: Request,
 ): Promise<void> {
   const { findSource } = await import('./render-source.ts')
-  const source = await findSource(config, wanted)
+  const source = await findSource(config, wanted, options.output)
   const { tasks, notes } = await renderSource({ terminal, config, source, wanted, taskId, options })
   if (source.isDirty)
     notes.push(`there are changes that commit ${source.commitSha!.slice(0, 12)} does not have`)
@@ -127,6 +127,7 @@ async function renderSource(request: SourceRequest): Promise<{ tasks: RenderedTa
   try {
     dags = chooseDags(loaded, wanted)
     if (taskId !== undefined) for (const dag of dags) checkTask(dag, taskId)
+    checkResults(dags, Object.keys(options.results ?? {}))
   } catch (error) {
     if (request.mayBeAbsent && error instanceof NotFoundError) return { tasks: [], notes: [] }
     throw error
@@ -136,6 +137,7 @@ async function renderSource(request: SourceRequest): Promise<{ tasks: RenderedTa
     ([key, value]) => `${key} is not set: ${value} stands for it`,
   )
   const tasks: RenderedTask[] = []
+  const faults: string[] = []
   for (const dag of dags) {
     const rendered = await renderDag({
       dag,
@@ -152,7 +154,9 @@ async function renderSource(request: SourceRequest): Promise<{ tasks: RenderedTa
     })
     tasks.push(...rendered.tasks)
     notes.push(...rendered.notes)
+    faults.push(...rendered.faults)
   }
+  if (faults.length > 0) throw new PodSpecError(faults.join('\n'))
   return { tasks, notes }
 }
 
@@ -162,6 +166,17 @@ function checkTask({ dag_id, manifest }: LoadedDag, taskId: string): void {
   throw new NotFoundError(
     `Dag '${dag_id}' has no task '${taskId}'.${didYouMean(taskId, ids)} It has ${ids.join(', ')}.`,
     { details: { dag_id, task_id: taskId, task_ids: ids } },
+  )
+}
+
+/** @throws InvalidInputError where `--results` names a task that none of them has */
+function checkResults(dags: readonly LoadedDag[], given: readonly string[]): void {
+  const ids = dags.flatMap(({ manifest }) => manifest.tasks.map(({ task_id }) => task_id))
+  const unknown = given.find((id) => !ids.includes(id))
+  if (unknown === undefined) return
+  throw new InvalidInputError(
+    `--results names the task '${unknown}', which there is not.${didYouMean(unknown, ids)} There is ${ids.join(', ')}.`,
+    { details: { task_id: unknown, task_ids: ids } },
   )
 }
 

@@ -51,9 +51,15 @@ interface KubeConfigText {
 export function findKubeConfig(choice: KubeConfigChoice): FoundKubeConfig {
   if (choice.inCluster === true) {
     const extra =
-      choice.configFile !== null ? 'a kubeconfig file' : choice.context !== null ? 'a context' : undefined
+      choice.configFile !== null
+        ? 'a kubeconfig file (kubernetes_config_file)'
+        : choice.context !== null
+          ? 'a context'
+          : undefined
     if (extra !== undefined) {
-      throw new ConfigError(`in-cluster access and ${extra} are both asked for. Leave one of them out`)
+      throw new ConfigError(
+        `kubernetes_in_cluster is true, and ${extra} is asked for too. Leave one of them out`,
+      )
     }
     return serviceAccountConfig(choice)
   }
@@ -68,7 +74,7 @@ export function findKubeConfig(choice: KubeConfigChoice): FoundKubeConfig {
     throw new ConfigError(
       `no Kubernetes cluster is known: there is no service account in ${directoryOf(choice)}, KUBECONFIG is not set, ` +
         `and there is no file ${home === '' ? '~/.kube/config (HOME is not set)' : file}. ` +
-        'Name a kubeconfig file, or run in a pod with a service account',
+        'Name a kubeconfig file (kubernetes_config_file, or KUBECONFIG), or run in a pod with a service account',
     )
   }
   return fileConfig([file], choice)

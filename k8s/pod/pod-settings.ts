@@ -60,6 +60,9 @@ export function podSettings(config: PodConfig, namespace: string): PodSettings {
       'the executor kubernetes needs worker_image, or pod_template_file with an image in its container base',
     )
   }
+  checkName('kubernetes_namespace', namespace, labelName)
+  for (const name of config.kubernetes_namespaces) checkName('kubernetes_namespaces', name, labelName)
+  checkName('worker_service_account_name', config.worker_service_account_name, subdomainName)
   return {
     namespace,
     namespaces: [...new Set([namespace, ...config.kubernetes_namespaces])],
@@ -72,6 +75,17 @@ export function podSettings(config: PodConfig, namespace: string): PodSettings {
     dagsSource: readDagsSource(config),
     terminationGracePeriodSeconds: Math.ceil(config.task_kill_grace / 1000) + reportingSeconds,
   }
+}
+
+/** As Kubernetes has them for namespaces, and for most other objects. */
+const labelName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const subdomainName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
+
+function checkName(setting: string, name: string | null, form: RegExp): void {
+  if (name === null || form.test(name)) return
+  throw new ConfigError(
+    `${setting} is ${JSON.stringify(name)}, which is no name that Kubernetes takes: lower-case letters, digits and '-'`,
+  )
 }
 
 function readApiUrl(url: string | null): string {

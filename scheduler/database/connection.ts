@@ -1,7 +1,7 @@
 // All that is said to Postgres goes through here: the only file that imports pg. It turns a URL into a pool,
 // into single connections for work whose order matters, and driver failures into our errors, by SQLSTATE.
 import pg from 'pg'
-import { BranchlineError, DatabaseUnavailableError, messageOf } from '../../runtime/errors.ts'
+import { BranchlineError, ConfigError, DatabaseUnavailableError, messageOf } from '../../runtime/errors.ts'
 
 // 64-bit integers (our ids) fit a double until 9 × 10^15 rows; timestamps are read as Date by pg itself.
 const int8Oid = 20
@@ -58,10 +58,19 @@ const unavailableMessages = [
   'Client was closed',
 ]
 
+/** No such database; no such user, or another password. */
+const refusedCodes: ReadonlySet<string> = new Set(['3D000', '28P01', '28000'])
+
 function translate(error: unknown): unknown {
   if (error instanceof BranchlineError) return error
   const code = (error as { code?: string }).code
   const message = messageOf(error)
+  if (code !== undefined && refusedCodes.has(code)) {
+    return new ConfigError(
+      `Postgres refuses what database_url says: ${message}. Create the database or the user there, or name others`,
+      { cause: error, details: { code } },
+    )
+  }
   const isAway =
     (code !== undefined && unavailableCode.test(code)) ||
     (code === undefined && unavailableMessages.some((known) => message.startsWith(known)))

@@ -113,9 +113,11 @@ export function createSchedulerHealth(deps: { hangTimeoutMs: number; stopGraceMs
           isOk: hasLoaded,
           message: hasLoaded ? 'loaded' : 'nothing is published yet, or the Dags are being loaded',
         },
-        ...watches.map(({ namespace, ageMs, trouble }) => {
-          const isSilent = ageMs > watchSilentMs
-          const heard = `heard of the API server ${seconds(ageMs)} ago`
+        ...watches.map(({ namespace, ageMs, hasHeard, trouble }) => {
+          const isSilent = ageMs > watchSilentMs || !hasHeard
+          const heard = hasHeard
+            ? `heard of the API server ${seconds(ageMs)} ago`
+            : `nothing was heard of the API server yet, for ${seconds(ageMs)}`
           const wrong = trouble ?? (isSilent ? 'it does not answer' : null)
           return {
             name: `watch of ${namespace}`,

@@ -127,6 +127,38 @@ test('one task is printed, with the deployment’s settings, and params and resu
   expect(pod.spec.containers[0].env).toEqual([{ name: 'orders', value: '[{"id":5}]' }])
 })
 
+test('each task that cannot be made is told by its name, all at once', async () => {
+  write(
+    'dags/wrong.ts',
+    `import { dag, pod, task } from 'branchline'
+    export default dag('wrong', {}, () => {
+      task('fine', () => 1)
+      pod('far', { image: 'a:1', namespace: 'nowhere' })
+      task('untold', { podTemplateFile: 'pods/none.yaml' }, () => 1)
+    })`,
+  )
+  const { code, stderr } = await render(['wrong', '--date', '2026-02-01'])
+  rmSync(join(repository, 'dags/wrong.ts'))
+  expect(code).not.toBe(0)
+  expect(stderr).toMatch(/wrong\.far: .*'nowhere', which is not watched/)
+  expect(stderr).toMatch(/wrong\.untold: the pod template pods\/none\.yaml is not in the run's commit/)
+})
+
+test('a result of no task, and a module that does not load, are told as such', async () => {
+  const unknown = await render(['sales', 'train', '--results', '{"extrakt": 1}'])
+  expect(unknown.stderr).toMatch(/--results names the task 'extrakt', which there is not.*'extract'/)
+  const broken = await render(['dags/broken.ts'])
+  expect(broken.stderr).toMatch(/dags\/broken\.ts could not be loaded:\n.*dags\/broken\.ts:2: .*nothing/)
+  expect(broken.stderr).not.toContain('there is no Dag')
+})
+
+test('what was rendered is no change of the checkout', async () => {
+  await render(['sales', '--date', '2026-02-01'])
+  const again = await render(['sales', '--date', '2026-02-01'])
+  expect(again.stderr).not.toContain('there are changes')
+  rmSync(join(repository, 'branchline_yaml_output'), { recursive: true })
+})
+
 test('--diff shows what another commit would change, and nothing that always differs', async () => {
   write('dags/sales.ts', module('trainer:5'))
   write('dags/broken.ts', '')

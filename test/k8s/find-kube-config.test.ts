@@ -187,9 +187,11 @@ test('without any cluster it is told where one was looked for', () => {
 
 test('in-cluster access and a file contradict each other', () => {
   expect(() => find({ inCluster: true, configFile: 'x' })).toThrow(
-    /in-cluster access and a kubeconfig file are both asked for/,
+    /kubernetes_in_cluster is true, and a kubeconfig file .* is asked for too/,
   )
-  expect(() => find({ inCluster: true, context: 'x' })).toThrow(/in-cluster access and a context/)
+  expect(() => find({ inCluster: true, context: 'x' })).toThrow(
+    /kubernetes_in_cluster is true, and a context/,
+  )
 })
 
 test.each([

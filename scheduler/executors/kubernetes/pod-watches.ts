@@ -25,8 +25,9 @@ const applyAtOnce = 500
 /** A watch that this scheduler holds, as its metrics show it. */
 export interface WatchStatus {
   namespace: string
-  /** Since anything was heard of the API server. */
+  /** Since anything was heard of the API server, or since it is waited for. */
   ageMs: number
+  hasHeard: boolean
   /** Why nothing is heard, or what is heard cannot be written down; null where all is well. */
   trouble: string | null
   /** How long what was heard is being written down; 0 where there is nothing. */
@@ -146,6 +147,7 @@ export function createPodWatches(deps: {
       [...held].map(([namespace, watch]) => ({
         namespace,
         ageMs: watch.ageMs(),
+        hasHeard: watch.hasHeard(),
         trouble: watch.trouble(),
         applyBusyMs: watch.applyBusyMs(),
         counters: watch.counters,

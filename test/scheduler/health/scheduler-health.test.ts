@@ -30,6 +30,7 @@ const failing = (checks: { isOk: boolean; message: string }[]) =>
 const watch = (ageMs: number, its: Partial<SchedulerStatus['watches'][number]> = {}) => ({
   namespace: 'workers',
   ageMs,
+  hasHeard: true,
   trouble: null,
   applyBusyMs: 0,
   counters: { events: 0, relists: 1, expired: 0, reconnects: 0 },
@@ -72,6 +73,11 @@ test.each<[string, Partial<SchedulerStatus>, { live: string[]; ready: string[] }
     'one that the API server does not answer',
     { watches: [watch(120_000)] },
     { live: [], ready: ['heard of the API server 120 s ago: it does not answer'] },
+  ],
+  [
+    'one that the API server never answered',
+    { watches: [watch(5_000, { hasHeard: false })] },
+    { live: [], ready: ['nothing was heard of the API server yet, for 5 s: it does not answer'] },
   ],
   [
     'one whose watch is refused, a moment ago',
