@@ -90,7 +90,7 @@ export function createContainerFollower(deps: {
 
   /** @returns the kubelet's words where it could not read the log to its end */
   async function follow(): Promise<string | null> {
-    for (;;) {
+    for (let refusals = 0; ; refusals += 1) {
       const ended = AbortSignal.any([signal, cut.signal])
       try {
         return (await followPodLog({ ...source(), signal: ended, log })).fault
@@ -98,7 +98,7 @@ export function createContainerFollower(deps: {
         if (signal.aborted || error instanceof LogFollowedError) throw error
         if (isFinishing) return await readRest()
         isRefused = true
-        log.warn(
+        log[refusals === 0 ? 'warn' : 'debug'](
           { attempt_id: pod.attemptId, container, error: messageOf(error) },
           'the log of a container cannot be read now, it waits',
         )
