@@ -41,6 +41,8 @@ export interface ActivePod {
   readonly isAdopted: boolean
   /** The logs of its containers are read, where they are not sent. */
   isLogFollowed: boolean
+  /** They are, in the short time that its deletion leaves. */
+  isLogHurried: boolean
   /** Milliseconds since the epoch; null: it was not reported. */
   startedAt: number | null
   /** Null where nothing is amiss. */
@@ -83,6 +85,7 @@ export function activePod(pod: {
     isFollowed: row === null,
     isAdopted: row !== null,
     isLogFollowed: false,
+    isLogHurried: false,
     startedAt: null,
     trouble: null,
     eventsReadAt: 0,

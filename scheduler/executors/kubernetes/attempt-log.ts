@@ -20,6 +20,8 @@ export interface AttemptLog {
    * @returns false where it could not begin, since the database is away
    */
   follow(pod: ActivePod): Promise<boolean>
+  /** The pod is told to end. Once is enough. */
+  hurry(pod: ActivePod): void
   /** Adds what Kubernetes' events say; only logged where they cannot be had. */
   sayEvents(pod: ActivePod): Promise<void>
   /**
@@ -53,6 +55,12 @@ export function createAttemptLog(deps: {
       pod.isLogFollowed = false
       return false
     }
+  }
+
+  function hurry(pod: ActivePod): void {
+    if (pod.isLogHurried) return
+    pod.isLogHurried = true
+    followers.reopen(pod)
   }
 
   async function sayEvents(pod: ActivePod): Promise<void> {
@@ -103,7 +111,7 @@ export function createAttemptLog(deps: {
     await logs.add(pod, lines, { isEnd: true })
   }
 
-  return { follow, sayEvents, complete }
+  return { follow, hurry, sayEvents, complete }
 }
 
 const hasBegun = (observation: PodObservation) => (name: string) =>

@@ -24,6 +24,8 @@ const endSilenceMs = 3_000
 export interface ContainerFollower {
   /** Resolves when the log is kept to the end, or somebody else has gone on with it. */
   run(): Promise<void>
+  /** Reads on by another stream: one that hangs without a word may not be noticed before the pod, and its log, is gone. */
+  reopen(): void
   /**
    * The attempt has ended, and no more is waited for than what there is.
    * @param hasTerminated false: the container goes on without it
@@ -47,6 +49,7 @@ export function createContainerFollower(deps: {
 }): ContainerFollower {
   const { db, client, logsDir, logs, pod, container, textOf, log, signal } = deps
   const cut = new AbortController()
+  let reopening = new AbortController()
   let cursor = pod.row?.log_cursors[container] ?? null
   let isFinishing = false
   let isRefused = false
@@ -90,13 +93,17 @@ export function createContainerFollower(deps: {
 
   /** @returns the kubelet's words where it could not read the log to its end */
   async function follow(): Promise<string | null> {
-    for (let refusals = 0; ; refusals += 1) {
-      const ended = AbortSignal.any([signal, cut.signal])
+    for (let refusals = 0; ; ) {
+      const ended = AbortSignal.any([signal, cut.signal, reopening.signal])
       try {
         return (await followPodLog({ ...source(), signal: ended, log })).fault
       } catch (error) {
         if (signal.aborted || error instanceof LogFollowedError) throw error
         if (isFinishing) return await readRest()
+        if (reopening.signal.aborted) {
+          reopening = new AbortController()
+          continue
+        }
         isRefused = true
         log[refusals === 0 ? 'warn' : 'debug'](
           { attempt_id: pod.attemptId, container, error: messageOf(error) },
@@ -104,6 +111,7 @@ export function createContainerFollower(deps: {
         )
         await delay(refusedMs, undefined, { signal: ended }).catch(() => {})
         isRefused = false
+        refusals += 1
       }
     }
   }
@@ -144,6 +152,7 @@ export function createContainerFollower(deps: {
         clearTimeout(silence)
       }
     },
+    reopen: () => reopening.abort(new Error('the pod is deleted')),
     finish(hasTerminated) {
       if (isFinishing) return
       isFinishing = true

@@ -18,6 +18,8 @@ export interface PodFollowers {
     containers: readonly string[],
     textOf: (container: string, line: string) => string,
   ): void
+  /** The pod is deleted, and goes as soon as its containers have ended: no stream may hang unnoticed. */
+  reopen(pod: ActivePod): void
   /**
    * Resolves when all that its containers wrote is kept; those that have not ended, up to now.
    * @param hasTerminated by the container's name
@@ -46,7 +48,7 @@ export function createPodFollowers(deps: {
     const started = Promise.withResolvers<void>()
     const follower: Follower = {
       start: started.resolve,
-      finish: (hasTerminated) => reading.finish(hasTerminated),
+      reading,
       done: started.promise.then(() => (signal.aborted ? undefined : reading.run())),
     }
     if (room > 0) giveRoom(follower)
@@ -81,11 +83,14 @@ export function createPodFollowers(deps: {
         ofPod.set(container, begin(reading))
       }
     },
+    reopen({ attemptId }) {
+      for (const { reading } of followed.get(attemptId)?.values() ?? []) reading.reopen()
+    },
     async finished({ attemptId }, hasTerminated) {
       for (const [container, follower] of followed.get(attemptId) ?? []) {
         // Without room: the end is worth a connection more.
         follower.start()
-        follower.finish(hasTerminated(container))
+        follower.reading.finish(hasTerminated(container))
       }
       await Promise.all([...(followed.get(attemptId)?.values() ?? [])].map(({ done }) => done))
       signal.throwIfAborted()
@@ -104,6 +109,6 @@ export function createPodFollowers(deps: {
 interface Follower {
   /** Lets it begin; once is enough. */
   start(): void
-  finish: ContainerFollower['finish']
+  reading: ContainerFollower
   done: Promise<void>
 }

@@ -124,8 +124,11 @@ export function createPodReconciler(deps: {
       void conclude(pod, lost)
       return
     }
-    // The clock tells whether a node that should end it is still there.
-    if (row.observation?.deletion_timestamp != null) waiting.add(pod)
+    if (row.observation?.deletion_timestamp != null) {
+      attemptLog.hurry(pod)
+      // The clock tells whether a node that should end it is still there.
+      waiting.add(pod)
+    }
     if (verdict.type === 'running' && operator === null && row.started_at === null) {
       // Its program may never be heard: the time for that is the time for starting.
       noteTrouble(pod, unheard, false)

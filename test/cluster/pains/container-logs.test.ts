@@ -37,6 +37,12 @@ const dags = (image: string) => ({
       })
     })
 
+    export const overtime = dag('overtime', {}, () => {
+      pod('write', {
+        ...shell, executionTimeout: '5s', terminationGracePeriod: 5, arguments: [count + '; trap "" TERM; sleep 100'],
+      })
+    })
+
     export const told = dag('told', {}, () => {
       pod('write', {
         ...shell, arguments: ['exit 3'], logEventsOnFailure: true,
@@ -60,7 +66,7 @@ beforeAll(async () => {
   deployment = await createKubernetesDeployment({ cluster, files: dags(cluster.images.worker) })
   proxy = await startKubernetesProxy(cluster.kubeconfig)
   scheduler = start()
-  await dagsLoaded(deployment, 3)
+  await dagsLoaded(deployment, 4)
 }, 120_000)
 beforeEach(() => {
   explainFailure(deployment)
@@ -125,6 +131,18 @@ test('what a container that goes on has written is asked for again where the API
   expect(await deployment.ended('beside', 'run', 60_000)).toBe('success')
   expect(messages('beside', 'run')).toEqual(numberedLines(40))
   expect(failed).toBeGreaterThan(2)
+})
+
+test('a stream that hangs is noticed before the pod that is told to end is gone, and its log with it', async () => {
+  let hung = 0
+  proxy.faultOf = (request) => {
+    if (!isLog(request) || hung > 0) return undefined
+    hung += 1
+    return { hangAfterBytes: 500 }
+  }
+  await deployment.trigger('overtime', 'run')
+  expect(await deployment.ended('overtime', 'run', 60_000)).toBe('failed')
+  expect(messages('overtime', 'run').filter((line) => line.startsWith('line '))).toEqual(numberedLines(40))
 })
 
 test('the end of an attempt is told once, also where another scheduler goes on with it', async () => {

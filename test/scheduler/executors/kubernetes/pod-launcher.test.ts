@@ -119,6 +119,13 @@ function launched(name: string, priorityWeight = 1): LaunchedPod {
   return { active, manifest: { metadata: { name } } }
 }
 const idOf = (name: string) => launched(name).active.attemptId
+/** So many tries: after four of each the next one is seconds away. */
+const pushedBack = (count: number) =>
+  eventually(
+    'many tries',
+    () => told.filter((line) => line.startsWith('pushed back')).length === count,
+    10_000,
+  )
 const hasTold = (what: string) => eventually(what, () => told.some((line) => line.startsWith(what)))
 
 test('a pod is created, and its uid told', async () => {
@@ -151,8 +158,7 @@ test('where one is taken, the next that waits is sent, and when room becomes fre
   }
   const names = ['a', 'b', 'c', 'd']
   launcher.launch(names.map((name) => launched(name, name === 'c' ? 9 : 1)))
-  // By then the next try of each is seconds away.
-  await eventually('many tries', () => creates.length === 4 * 4, 10_000)
+  await pushedBack(4 * 4)
   creates.length = 0
   room = 2
   launcher.tryNext('elsewhere')
@@ -166,7 +172,7 @@ test('one that is too large for the room that there is does not keep the others 
   let hasRoom = false
   answerCreate = (name) => (hasRoom && name !== 'large' ? made(name) : quota())
   launcher.launch([launched('large', 9), launched('a'), launched('b')])
-  await eventually('many tries', () => creates.length === 3 * 4, 10_000)
+  await pushedBack(3 * 4)
   creates.length = 0
   hasRoom = true
   launcher.tryNext()
@@ -178,7 +184,7 @@ test('where there is no room few are tried', async () => {
   answerCreate = quota
   const names = Array.from({ length: 20 }, (_, n) => `p${n}`)
   launcher.launch(names.map((name) => launched(name)))
-  await eventually('many tries', () => creates.length === 20 * 4, 10_000)
+  await pushedBack(20 * 4)
   creates.length = 0
   launcher.tryNext('dags')
   await expect(eventually('a fifth', () => creates.length > 4, 150)).rejects.toThrow()
