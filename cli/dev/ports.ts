@@ -1,10 +1,23 @@
 // Ports of this machine: which are free, and which address leads to what listens there.
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../../runtime/errors.ts'
 
+/** Ports that no system gives to connections by itself: one of those might be taken before it is listened on. */
+const quietPorts = { from: 20_000, to: 32_000 }
+const quietTries = 20
+
 /** `port` itself, or for 0 any free one; undefined where it cannot be listened on. */
 export async function freePort(host: string, port: number): Promise<number | undefined> {
+  for (let tries = 0; port === 0 && tries < quietTries; tries += 1) {
+    const found = await listenable(host, randomInt(quietPorts.from, quietPorts.to))
+    if (found !== undefined) return found
+  }
+  return await listenable(host, port)
+}
+
+async function listenable(host: string, port: number): Promise<number | undefined> {
   const server = createServer()
   return await new Promise((resolve) => {
     server.once('error', () => resolve(undefined))

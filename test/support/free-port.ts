@@ -1,11 +1,6 @@
-// A port that nobody listens on now.
-import { createServer } from 'node:net'
+import { freePort as freePortOf } from '../../cli/dev/ports.ts'
 
-/** @param address of this machine */
+/** A port that nobody listens on now. @param address of this machine */
 export async function freePort(address: string): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, address, resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  return (await freePortOf(address, 0))!
 }
