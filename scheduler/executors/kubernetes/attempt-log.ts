@@ -99,15 +99,15 @@ export function createAttemptLog(deps: {
     await followers.finished(pod, hasTerminated(pod.row?.is_gone ? null : observation))
     const isOwnAccount = operator === null && pod.row?.finish != null
     if (outcome.error === null || (isOwnAccount && !isInfrastructure)) return
-    const level = outcome.state === 'skipped' ? 'info' : 'error'
-    const lines = [ownLine(level, `${outcome.error.name}: ${outcome.error.message}`)]
+    const lines: LogLine[] = []
+    if (outcome.state === 'failed' && operator?.log_events_on_failure) lines.push(...(await eventLines(pod)))
     if (outcome.state === 'failed' && operator?.log_pod_spec_on_failure) {
       const manifest = await deps.manifestOf(pod)
       if (manifest !== undefined)
-        lines.unshift(ownLine('info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`))
+        lines.push(ownLine('info', `the pod was: ${JSON.stringify(withoutSecrets(manifest))}`))
     }
-    if (outcome.state === 'failed' && operator?.log_events_on_failure)
-      lines.unshift(...(await eventLines(pod)))
+    const level = outcome.state === 'skipped' ? 'info' : 'error'
+    lines.push(ownLine(level, `${outcome.error.name}: ${outcome.error.message}`))
     await logs.add(pod, lines, { isEnd: true })
   }
 
