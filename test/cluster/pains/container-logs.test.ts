@@ -5,17 +5,19 @@ import { type Cluster, connectCluster } from '../../support/cluster.ts'
 import { dagsLoaded, type ProgramProcess } from '../../support/deployment.ts'
 import { eventually } from '../../support/eventually.ts'
 import { createKubernetesDeployment, type KubernetesDeployment } from '../../support/kubernetes-deployment.ts'
-import { type KubernetesProxy, startKubernetesProxy } from '../../support/kubernetes-proxy.ts'
-import { explainFailure, numberedLines } from './pains.ts'
+import {
+  type KubernetesProxy,
+  type ProxyFault,
+  startKubernetesProxy,
+} from '../../support/kubernetes-proxy.ts'
+import { explainFailure, numberedLines, restrictedShell } from './pains.ts'
 
 const dags = (image: string) => ({
   'dags/containers.ts': `
     import { dag, pod } from 'branchline'
 
     const shell = {
-      image: '${image}', imagePullPolicy: 'Never', cmds: ['bash', '-c'],
-      securityContext: { runAsNonRoot: true, runAsUser: 50000 },
-      containerSecurityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+      ...${restrictedShell(image)},
       containerNameLogPrefixEnabled: false, logEventsOnStartup: false, retries: 0,
     } as const
     const count = 'for i in $(seq 40); do echo "line $i"; sleep 0.05; done'
@@ -94,26 +96,27 @@ const failure = (code: number, reason: string) => ({
   },
 })
 
-test('a log that may not be read at first is read when it may', async () => {
-  let refused = 0
+/** The first stream of a log meets this, and no other. */
+function onFirstLog(fault: ProxyFault): { made: number } {
+  const faults = { made: 0 }
   proxy.faultOf = (request) => {
-    if (!isLog(request) || refused > 0) return undefined
-    refused += 1
-    return failure(403, 'Forbidden')
+    if (!isLog(request) || faults.made > 0) return undefined
+    faults.made += 1
+    return fault
   }
+  return faults
+}
+
+test('a log that may not be read at first is read when it may', async () => {
+  const faults = onFirstLog(failure(403, 'Forbidden'))
   await deployment.trigger('lines', 'refused')
   expect(await deployment.ended('lines', 'refused', 60_000)).toBe('success')
-  expect(refused).toBe(1)
+  expect(faults.made).toBe(1)
   expect(messages('lines', 'refused')).toEqual(numberedLines(40))
 })
 
 test('a stream that hangs while the container ends holds its end for a moment only', async () => {
-  let hung = 0
-  proxy.faultOf = (request) => {
-    if (!isLog(request) || hung > 0) return undefined
-    hung += 1
-    return { hangAfterBytes: 500 }
-  }
+  onFirstLog({ hangAfterBytes: 500 })
   await deployment.trigger('lines', 'hung')
   expect(await deployment.ended('lines', 'hung', 30_000)).toBe('success')
   expect(messages('lines', 'hung')).toEqual(numberedLines(40))
@@ -134,12 +137,7 @@ test('what a container that goes on has written is asked for again where the API
 })
 
 test('a stream that hangs is noticed before the pod that is told to end is gone, and its log with it', async () => {
-  let hung = 0
-  proxy.faultOf = (request) => {
-    if (!isLog(request) || hung > 0) return undefined
-    hung += 1
-    return { hangAfterBytes: 500 }
-  }
+  onFirstLog({ hangAfterBytes: 500 })
   await deployment.trigger('overtime', 'run')
   expect(await deployment.ended('overtime', 'run', 60_000)).toBe('failed')
   expect(messages('overtime', 'run').filter((line) => line.startsWith('line '))).toEqual(numberedLines(40))

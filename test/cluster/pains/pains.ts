@@ -10,6 +10,13 @@ import type { KubernetesDeployment } from '../../support/kubernetes-deployment.t
 
 const run = promisify(execFile)
 
+/** Options of `pod()`, as text of a Dag module: a command of this image, as a namespace of the level `restricted` takes it. */
+export const restrictedShell = (image: string): string => `{
+      image: '${image}', imagePullPolicy: 'Never', cmds: ['bash', '-c'],
+      securityContext: { runAsNonRoot: true, runAsUser: 50000 },
+      containerSecurityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+    }`
+
 /** Dag `lines`: its task `write` logs numbered lines and answers how many. */
 export const linesDag = {
   'dags/lines.ts': `

@@ -9,7 +9,7 @@ import {
   type KubernetesDeployment,
   schedulerReady,
 } from '../../support/kubernetes-deployment.ts'
-import { accountOfPods } from './pains.ts'
+import { accountOfPods, restrictedShell } from './pains.ts'
 
 const resultBytes = 50 * 1024 * 1024
 
@@ -17,11 +17,7 @@ const dags = (image: string) => ({
   'dags/operators.ts': `
     import { dag, pod, task } from 'branchline'
 
-    const shell = {
-      image: '${image}', imagePullPolicy: 'Never', cmds: ['bash', '-c'],
-      securityContext: { runAsNonRoot: true, runAsUser: 50000 },
-      containerSecurityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
-    } as const
+    const shell = ${restrictedShell(image)} as const
     const file = '/branchline/xcom/return.json'
 
     export const ends = dag('ends', {}, () => {
