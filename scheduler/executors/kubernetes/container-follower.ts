@@ -12,7 +12,7 @@ import type { LogLine } from '../../../runtime/log-line.ts'
 import { appendAttemptLog, LogFollowedError } from '../../database/append-attempt-log.ts'
 import type { Database } from '../../database/connection.ts'
 import type { ActivePod } from './active-pod.ts'
-import type { PodLogs } from './pod-logs.ts'
+import { lineBytes, ownLine, type PodLogs } from './pod-logs.ts'
 
 /** Between two tries of what fails: doubled from the first to the last. */
 const tryAgain = { firstMs: 200, mostMs: 5_000 }
@@ -57,14 +57,21 @@ export function createContainerFollower(deps: {
 
   async function keep({ lines, cursor: to, hasGap }: LogBatch): Promise<void> {
     clearTimeout(silence)
-    const texts = lines.map(({ time, text }) =>
-      lineText({ ts: msTime(time), level: 'info', stream: 'stdout', container, msg: textOf(text) }),
+    const kept = lines.map(
+      ({ time, text }): LogLine => ({
+        // Log lines have milliseconds.
+        ts: new Date(time).toISOString(),
+        level: 'info',
+        stream: 'stdout',
+        container,
+        msg: textOf(text),
+      }),
     )
     if (hasGap) {
       const msg = `lines of container ${container} may be missing here: the node had dropped them already`
-      texts.unshift(lineText({ ts: msTime(Date.now()), level: 'warn', stream: 'branchline', msg }))
+      kept.unshift(ownLine('warn', msg))
     }
-    const bytes = Buffer.from(texts.join(''))
+    const bytes = lineBytes(kept)
     const append = { key: pod.key, logsDir, bytes, offset: null, followed: { container, from: cursor, to } }
     await untilKept(() => appendAttemptLog(db, append))
     cursor = to
@@ -160,13 +167,4 @@ export function createContainerFollower(deps: {
       else cut.abort(new Error('the attempt has ended'))
     },
   }
-}
-
-function lineText(line: LogLine): string {
-  return `${JSON.stringify(line)}\n`
-}
-
-/** Log lines have milliseconds. */
-function msTime(time: string | number): string {
-  return new Date(time).toISOString()
 }

@@ -57,7 +57,7 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
     lines: readonly LogLine[],
     { isEnd } = { isEnd: false },
   ): Promise<void> {
-    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+    const bytes = lineBytes(lines)
     const kept = await appendAttemptLog(db, { key, logsDir, bytes, offset: null, isEnd })
     if (kept !== undefined) return
     // It never had a pod, so nobody else writes.
@@ -96,6 +96,11 @@ export function createPodLogs(deps: { db: Database; client: KubernetesClient; lo
   const warn = (pod: ActivePod, message: string) => addNow(pod, [ownLine('warn', message)])
 
   return { say, add, fetchRest: (pod) => limit(() => fetchRest(pod)) }
+}
+
+/** As they stand in a log file. */
+export function lineBytes(lines: readonly LogLine[]): Buffer {
+  return Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
 }
 
 /** A line of ours, of now. */
